@@ -4,6 +4,8 @@ CREATE TABLE installation (
     only_row        boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     -- Id of the key that signs links and hashes addresses now; the key itself never stands in the database.
     current_key_id  text,
+    -- Part of every Message-ID, so that two installations of one domain never make the same.
+    label           text NOT NULL DEFAULT left(replace(gen_random_uuid()::text, '-', ''), 8),
     created_at      timestamptz NOT NULL DEFAULT now()
 );
 INSERT INTO installation DEFAULT VALUES;

@@ -1,1 +1,60 @@
+//! The operator's command line: one file for each command, all of them over the same functions as the web pages.
+//!
+//! Exit codes: 0 done, 1 it failed (a sentence on standard error), 2 the command line was wrong.
 
+mod config;
+mod context;
+mod logging;
+mod migrate;
+
+pub use context::Context;
+
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Newsletters and email campaigns: articles become tips, one a week, and every mail is accounted for.
+#[derive(Parser)]
+#[command(name = "tidings", version, arg_required_else_help = true)]
+struct Cli {
+    /// A TOML file with settings; tidings.toml in this folder is read when there is one
+    #[arg(long, global = true, value_name = "FILE", env = "TIDINGS_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Show and check the settings
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+/// Runs the program and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("tidings: the runtime could not start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("tidings: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let ctx = Context::load(cli.config)?;
+    match cli.command {
+        Command::Migrate => migrate::run(&ctx).await,
+        Command::Config(command) => config::run(&command, &ctx),
+    }
+}

@@ -1,0 +1,445 @@
+//! The effective settings: `config/default.toml` (compiled in), then a file, then the environment.
+//!
+//! A key that nobody reads is an error that names it, so no setting is ignored in silence. `cli` loads it; everyone reads it.
+
+use ::config::{Environment, File, FileFormat};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use std::{collections::BTreeMap, collections::HashMap, path::Path, path::PathBuf, time::Duration};
+
+/// The defaults, with a comment on each key.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// What is wrong with the settings, in a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The publisher.
+    pub site: Site,
+    /// The envelope and the sender.
+    pub mail: Mail,
+    /// Postgres.
+    pub database: Database,
+    /// The web server.
+    pub web: Web,
+    /// The key file.
+    pub keys: Keys,
+    /// Where mails are handed over, by name.
+    #[serde(default)]
+    pub relays: BTreeMap<String, Relay>,
+    /// Times and sizes of the send path.
+    pub delivery: Delivery,
+    /// Signing.
+    pub dkim: Dkim,
+    /// Ticks of the worker.
+    pub jobs: Jobs,
+    /// Logging.
+    pub log: Log,
+}
+
+/// The publisher, as pages and mails show it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// Where this server is reached; no slash at the end.
+    pub url: String,
+    /// The publisher's name.
+    pub name: String,
+    /// The publisher's physical address.
+    pub postal_address: String,
+    /// A standing sentence below every tip.
+    pub disclaimer: String,
+    /// Of headings, links and buttons, `#rrggbb`.
+    pub colour: String,
+    /// BCP 47 tag.
+    pub language: String,
+}
+
+/// The envelope and the sender.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// `Name <address>` or an address.
+    pub from: String,
+    /// Where bounces go; empty: the address of `from`.
+    pub return_path: String,
+    /// The name given in EHLO; empty: this host's.
+    pub helo: String,
+}
+
+/// Postgres.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Its URL, with the password.
+    pub url: SecretString,
+    /// Connections of each process.
+    pub connections: u32,
+    /// Where initdb and postgres are; empty: searched.
+    pub bin_folder: String,
+    /// Of the embedded server; empty: in the user's data folder.
+    pub data_folder: String,
+}
+
+/// The web server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Web {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+}
+
+/// The key file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Its path; empty: in the user's data folder.
+    pub file: String,
+}
+
+/// A relay.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// smtp://, smtps://, directory: or memory:, with user and password.
+    pub url: SecretString,
+    /// Connections of each worker process.
+    #[serde(default = "ten")]
+    pub connections: u16,
+}
+
+/// Times and sizes of the send path.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// Whether relays that mail nobody are allowed.
+    pub pretend: bool,
+    /// A worker unseen for that long is taken for dead.
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
+    /// How long after its due time a delivery is tried.
+    #[serde(deserialize_with = "duration")]
+    pub deadline: Duration,
+    /// How late an edition may be before its campaign's late policy is asked.
+    #[serde(deserialize_with = "duration")]
+    pub tolerance: Duration,
+    /// The wait after the first 4yz reply.
+    #[serde(deserialize_with = "duration")]
+    pub first_retry: Duration,
+    /// The longest wait between attempts.
+    #[serde(deserialize_with = "duration")]
+    pub last_retry: Duration,
+    /// After so many messages a connection is closed and opened anew.
+    pub messages_per_connection: u32,
+    /// Deliveries claimed at once.
+    pub claim: u16,
+}
+
+/// Signing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dkim {
+    /// d=
+    pub domain: String,
+    /// s= of the RSA key.
+    pub selector: String,
+    /// PEM of the RSA key.
+    pub key_file: String,
+    /// s= of the Ed25519 key.
+    pub ed25519_selector: String,
+    /// PEM of the Ed25519 key.
+    pub ed25519_key_file: String,
+}
+
+/// Ticks of the worker, as cron lines with seconds, in UTC.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    /// Plan, start, expire, settle, finish.
+    pub sweep: String,
+    /// Delete old jobs.
+    pub prune: String,
+    /// Make partitions ahead.
+    pub partitions: String,
+    /// How long ended jobs are kept.
+    #[serde(deserialize_with = "duration")]
+    pub keep_jobs: Duration,
+}
+
+/// Logging.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: String,
+}
+
+impl Config {
+    /// Loads the settings: defaults, `file` if there is one, then `environment` (passed in, so that tests need none).
+    pub fn load(file: Option<&Path>, environment: &HashMap<String, String>) -> Result<Self, ConfigError> {
+        let variables = variables(environment)?;
+        let mut builder = ::config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        if let Some(file) = file {
+            builder = builder.add_source(File::from(file).format(FileFormat::Toml));
+        }
+        builder = builder.add_source(
+            Environment::with_prefix("TIDINGS").prefix_separator("_").separator("__").source(Some(variables)),
+        );
+        let mut config: Self = builder
+            .build()
+            .and_then(::config::Config::try_deserialize)
+            .map_err(|e| ConfigError(format!("the configuration is wrong: {}", readable(&e.to_string()))))?;
+        config.site.url = config.site.url.trim_end_matches('/').to_owned();
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, why: String| Err(ConfigError(format!("the configuration is wrong: {key}: {why}")));
+        if !self.site.url.is_empty() && !(self.site.url.starts_with("https://") || self.site.url.starts_with("http://")) {
+            return wrong("site.url", format!("`{}` must begin with https://", self.site.url));
+        }
+        if !is_colour(&self.site.colour) {
+            return wrong("site.colour", format!("`{}` is not a colour of the form #1f5c57", self.site.colour));
+        }
+        if !self.mail.from.is_empty() && !self.mail.from.contains('@') {
+            return wrong("mail.from", format!("`{}` is not of the form Name <name@example.org>", self.mail.from));
+        }
+        if self.delivery.lease < Duration::from_secs(1) {
+            return wrong("delivery.lease", "it must be 1s or more".to_owned());
+        }
+        if self.delivery.claim == 0 || self.delivery.messages_per_connection == 0 || self.database.connections < 2 {
+            return wrong("delivery.claim, delivery.messages_per_connection", "they must be 1 or more (database.connections 2)".to_owned());
+        }
+        for (key, line) in [("jobs.sweep", &self.jobs.sweep), ("jobs.prune", &self.jobs.prune), ("jobs.partitions", &self.jobs.partitions)] {
+            if let Err(e) = line.parse::<cron::Schedule>() {
+                return wrong(key, format!("`{line}` is not a cron line with seconds ({e})"));
+            }
+        }
+        for (name, relay) in &self.relays {
+            let url = relay.url.expose_secret();
+            if !self.delivery.pretend && (url.starts_with("directory:") || url.starts_with("memory:")) {
+                let kind = url.split(':').next().unwrap_or_default();
+                return wrong(&format!("relays.{name}.url"), format!("a {kind}: relay mails nobody; set delivery.pretend = true if that is what you want"));
+            }
+            if relay.connections == 0 {
+                return wrong(&format!("relays.{name}.connections"), "it must be 1 or more".to_owned());
+            }
+        }
+        if !matches!(self.log.format.as_str(), "text" | "json") {
+            return wrong("log.format", format!("`{}` is neither text nor json", self.log.format));
+        }
+        Ok(())
+    }
+
+    /// Whether everything that a mail needs is there; the error names all that is missing.
+    pub fn ready_to_send(&self) -> Result<(), ConfigError> {
+        let mut missing = Vec::new();
+        for (key, value) in [
+            ("site.url (TIDINGS_SITE__URL)", &self.site.url),
+            ("site.name (TIDINGS_SITE__NAME)", &self.site.name),
+            ("site.postal_address (TIDINGS_SITE__POSTAL_ADDRESS)", &self.site.postal_address),
+            ("mail.from (TIDINGS_MAIL__FROM)", &self.mail.from),
+        ] {
+            if value.trim().is_empty() {
+                missing.push(key);
+            }
+        }
+        if self.relays.is_empty() {
+            missing.push("relays.main.url (TIDINGS_RELAYS__MAIN__URL)");
+        }
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(ConfigError(format!("no mail can be sent before these are set: {}", missing.join(", ")))),
+        }
+    }
+
+    /// The effective settings as TOML, with secrets hidden.
+    pub fn shown(&self) -> String {
+        super::config::show::shown(self)
+    }
+
+    /// A file in the user's data folder.
+    pub fn user_data(name: &str) -> Result<PathBuf, ConfigError> {
+        use etcetera::BaseStrategy;
+        let base = etcetera::choose_base_strategy()
+            .map_err(|_| ConfigError(format!("this user has no home folder: name a place for `{name}` in the configuration")))?;
+        Ok(base.data_dir().join("tidings").join(name))
+    }
+
+    /// Where the key file is.
+    pub fn key_file(&self) -> Result<PathBuf, ConfigError> {
+        match self.keys.file.as_str() {
+            "" => Self::user_data("keys.toml"),
+            file => Ok(PathBuf::from(file)),
+        }
+    }
+}
+
+fn ten() -> u16 {
+    10
+}
+
+fn is_colour(text: &str) -> bool {
+    text.len() == 7 && text.starts_with('#') && text[1..].bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = || serde::de::Error::custom(format!("`{text}` is not a length of time such as 30s, 5m, 48h or 7d"));
+    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+    let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(length).map_err(|_| wrong())
+}
+
+// DATABASE_URL and PORT are what hosts set; they stand for the keys of the same meaning. X_FILE names a file that holds X.
+fn variables(environment: &HashMap<String, String>) -> Result<HashMap<String, String>, ConfigError> {
+    let mut found = HashMap::new();
+    let mut put = |key: &str, value: &str| match key.strip_suffix("_FILE").filter(|_| key != "TIDINGS_KEYS__FILE" && !key.ends_with("__KEY_FILE") && !key.ends_with("__ED25519_KEY_FILE")) {
+        Some(key) => {
+            let text = std::fs::read_to_string(value)
+                .map_err(|e| ConfigError(format!("{key}_FILE names `{value}`, which cannot be read: {e}")))?;
+            found.insert(key.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned());
+            Ok(())
+        }
+        None => {
+            found.insert(key.to_owned(), value.to_owned());
+            Ok(())
+        }
+    };
+    for (key, value) in environment {
+        match key.as_str() {
+            "DATABASE_URL" => put("TIDINGS_DATABASE__URL", value)?,
+            "DATABASE_URL_FILE" => put("TIDINGS_DATABASE__URL_FILE", value)?,
+            "PORT" => put("TIDINGS_WEB__PORT", value)?,
+            "TIDINGS_CONFIG" => {}
+            key if key.starts_with("TIDINGS_") => {
+                if !key.contains("__") {
+                    return Err(ConfigError(format!("the configuration is wrong: the variable {key} names no key: write TIDINGS_SECTION__KEY")));
+                }
+                put(key, value)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn readable(error: &str) -> String {
+    error.replace("missing field", "missing key").replace("unknown field", "unknown key").replace("missing configuration field", "missing key")
+}
+
+mod show {
+    use super::Config;
+    use secrecy::ExposeSecret;
+    use std::fmt::Write;
+
+    pub(super) fn shown(config: &Config) -> String {
+        let mut out = String::new();
+        let text = |value: &str| toml::Value::from(value).to_string();
+        let time = |value: std::time::Duration| text(&format!("{:#}", jiff::SignedDuration::try_from(value).unwrap_or_default()));
+        let mut section = |name: &str, keys: &[(&str, String)]| {
+            let _ = writeln!(out, "[{name}]");
+            for (key, value) in keys {
+                let _ = writeln!(out, "{key} = {value}");
+            }
+            out.push('\n');
+        };
+        let c = config;
+        section("site", &[("url", text(&c.site.url)), ("name", text(&c.site.name)), ("postal_address", text(&c.site.postal_address)),
+            ("disclaimer", text(&c.site.disclaimer)), ("colour", text(&c.site.colour)), ("language", text(&c.site.language))]);
+        section("mail", &[("from", text(&c.mail.from)), ("return_path", text(&c.mail.return_path)), ("helo", text(&c.mail.helo))]);
+        section("database", &[("url", text(&without_password(c.database.url.expose_secret()))), ("connections", c.database.connections.to_string()),
+            ("bin_folder", text(&c.database.bin_folder)), ("data_folder", text(&c.database.data_folder))]);
+        section("web", &[("host", text(&c.web.host)), ("port", c.web.port.to_string())]);
+        let keys = c.key_file().map(|p| p.display().to_string()).unwrap_or_default();
+        section("keys", &[("file", text(&keys))]);
+        for (name, relay) in &c.relays {
+            section(&format!("relays.{name}"), &[("url", text(&without_password(relay.url.expose_secret()))), ("connections", relay.connections.to_string())]);
+        }
+        section("delivery", &[("pretend", c.delivery.pretend.to_string()), ("lease", time(c.delivery.lease)), ("deadline", time(c.delivery.deadline)),
+            ("tolerance", time(c.delivery.tolerance)), ("first_retry", time(c.delivery.first_retry)), ("last_retry", time(c.delivery.last_retry)),
+            ("messages_per_connection", c.delivery.messages_per_connection.to_string()), ("claim", c.delivery.claim.to_string())]);
+        section("dkim", &[("domain", text(&c.dkim.domain)), ("selector", text(&c.dkim.selector)), ("key_file", text(&c.dkim.key_file)),
+            ("ed25519_selector", text(&c.dkim.ed25519_selector)), ("ed25519_key_file", text(&c.dkim.ed25519_key_file))]);
+        section("jobs", &[("sweep", text(&c.jobs.sweep)), ("prune", text(&c.jobs.prune)), ("partitions", text(&c.jobs.partitions)), ("keep_jobs", time(c.jobs.keep_jobs))]);
+        section("log", &[("format", text(&c.log.format))]);
+        out.trim_end().to_owned()
+    }
+
+    // user:password@ becomes user:***@; the last @ before the path ends the credentials.
+    fn without_password(url: &str) -> String {
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let hidden = match rest[..end].rsplit_once('@') {
+            Some((credentials, host)) => {
+                let user = credentials.split(':').next().unwrap_or_default();
+                format!("{user}:***@{host}{}", &rest[end..])
+            }
+            None => rest.to_owned(),
+        };
+        match hidden.split_once('?') {
+            Some((before, query)) if query.contains("password") => format!("{scheme}://{before}?***"),
+            _ => format!("{scheme}://{hidden}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::load(None, &variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn the_defaults_are_complete_and_valid() {
+        let config = load(&[]).unwrap();
+        assert_eq!(config.delivery.lease, Duration::from_secs(30));
+        assert_eq!(config.jobs.keep_jobs, Duration::from_secs(7 * 86_400));
+    }
+
+    #[test]
+    fn the_environment_sets_keys_and_names_what_it_does_not_know() {
+        let config = load(&[
+            ("TIDINGS_RELAYS__MAIN__URL", "smtp://u:0123@relay.example.org:587?tls=required"),
+            ("TIDINGS_RELAYS__MAIN__CONNECTIONS", "3"),
+            ("TIDINGS_SITE__NAME", "007"),
+            ("PORT", "9000"),
+            ("TIDINGS_DELIVERY__LEASE", "2s"),
+        ])
+        .unwrap();
+        assert_eq!(config.relays["main"].connections, 3);
+        assert_eq!((config.site.name.as_str(), config.web.port), ("007", 9000));
+        let shown = config.shown();
+        assert!(shown.contains("smtp://u:***@relay.example.org:587") && !shown.contains("0123"), "{shown}");
+        let error = load(&[("TIDINGS_SITE__NAEM", "x")]).unwrap_err().to_string();
+        assert!(error.contains("naem"), "{error}");
+        let error = load(&[("TIDINGS_DELIVERY__LEASE", "soon")]).unwrap_err().to_string();
+        assert!(error.contains("soon"), "{error}");
+    }
+
+    #[test]
+    fn a_relay_that_mails_nobody_is_refused_unless_allowed() {
+        assert!(load(&[("TIDINGS_RELAYS__MAIN__URL", "memory:")]).is_err());
+        assert!(load(&[("TIDINGS_RELAYS__MAIN__URL", "memory:"), ("TIDINGS_DELIVERY__PRETEND", "true")]).is_ok());
+    }
+
+    #[test]
+    fn what_is_shown_loads_again() {
+        let config = load(&[("TIDINGS_SITE__NAME", "A \"quoted\" name")]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("shown.toml");
+        std::fs::write(&file, config.shown()).unwrap();
+        let again = Config::load(Some(&file), &HashMap::new()).unwrap();
+        assert_eq!(again.shown(), config.shown());
+    }
+}

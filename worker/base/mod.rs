@@ -1,0 +1,12 @@
+//! The ground floor: what every other module stands on and what knows nothing of mails or people's standing.
+//!
+//! Configuration, time, addresses, keys and signed links, the database, the wake-up of workers, and the embedded Postgres.
+
+pub mod address;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod keys;
+pub mod time;
+pub mod token;
+pub mod wake;

@@ -1,0 +1,71 @@
+//! What every command may ask for: the settings, the clock, the database (connected on first use) and the keys.
+
+use crate::base::{
+    clock::{Clock, SystemClock},
+    config::{Config, ConfigError},
+    database::{self, Db},
+    keys::Keyring,
+};
+use anyhow::Context as _;
+use secrecy::ExposeSecret;
+use std::{path::PathBuf, sync::Arc};
+use tokio::sync::OnceCell;
+
+/// The surroundings of one run of the program.
+pub struct Context {
+    /// The effective settings.
+    pub config: Config,
+    /// The present instant comes from here.
+    pub clock: Arc<dyn Clock>,
+    db: OnceCell<Db>,
+}
+
+impl Context {
+    /// Loads the settings from `file`, else from tidings.toml in this folder, and from the environment.
+    pub fn load(file: Option<PathBuf>) -> Result<Self, ConfigError> {
+        let beside = PathBuf::from("tidings.toml");
+        let file = file.or_else(|| beside.exists().then_some(beside));
+        let config = Config::load(file.as_deref(), &std::env::vars().collect())?;
+        super::logging::start(&config);
+        Ok(Self { config, clock: Arc::new(SystemClock), db: OnceCell::new() })
+    }
+
+    /// The database of DATABASE_URL, migrated.
+    pub async fn db(&self) -> anyhow::Result<Db> {
+        let connect = async || {
+            let url = self.config.database.url.expose_secret();
+            anyhow::ensure!(
+                !url.is_empty(),
+                "no database is named: set DATABASE_URL=postgres://user:password@host/name (`tidings serve --embedded` and `tidings demo` run one of their own)"
+            );
+            Ok(database::connect(url, self.config.database.connections).await?)
+        };
+        Ok(self.db.get_or_try_init(connect).await?.clone())
+    }
+
+    /// Makes `db` the database of this run: the embedded server's.
+    pub fn use_db(&self, db: Db) {
+        // A second call would be a fault of ours; the first database stays.
+        let _ = self.db.set(db);
+    }
+
+    /// The keys, agreed with the database: made on first use, refused when they are not those it was used with.
+    pub async fn keyring(&self, db: &Db) -> anyhow::Result<Keyring> {
+        keyring(&self.config, db).await
+    }
+}
+
+/// The keys of `config`, agreed with `db`.
+pub async fn keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
+    let recorded = sqlx::query_scalar!("SELECT current_key_id FROM installation").fetch_one(&db.pool).await?;
+    let keyring = Keyring::open(&config.key_file()?, recorded.as_deref(), &ring::rand::SystemRandom::new())?;
+    if recorded.is_none() {
+        sqlx::query!("UPDATE installation SET current_key_id = $1 WHERE current_key_id IS NULL", keyring.current_id())
+            .execute(&db.pool)
+            .await?;
+        let agreed = sqlx::query_scalar!("SELECT current_key_id FROM installation").fetch_one(&db.pool).await?;
+        return Keyring::open(&config.key_file()?, agreed.as_deref(), &ring::rand::SystemRandom::new())
+            .context("another process gave this database its first key at the same moment");
+    }
+    Ok(keyring)
+}
