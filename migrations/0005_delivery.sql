@@ -84,6 +84,26 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_ready_index ON deliveries (edition_id, ready_at, id) WHERE ready_at IS NOT NULL;
 CREATE INDEX deliveries_subscriber ON deliveries (subscriber_id);
 
+-- Why a delivery may not be sent now: the check of its basis, the same for the claim and for the mark. No row's refusal: null.
+CREATE VIEW delivery_refusals AS
+SELECT d.period, d.id, s.paused_until,
+    CASE
+        WHEN d.basis = 'test' THEN NULL
+        WHEN s.erased_at IS NOT NULL THEN 'suppressed: erased'
+        WHEN x.kind IS NOT NULL THEN 'suppressed: ' || x.kind
+        WHEN d.basis = 'topic' AND p.standing IS DISTINCT FROM 'confirmed' THEN coalesce(p.standing, 'unsubscribed')
+    END AS refusal
+FROM deliveries d
+LEFT JOIN subscribers s ON s.id = d.subscriber_id
+LEFT JOIN subscriptions p ON p.subscriber_id = d.subscriber_id AND p.topic_id = d.topic_id
+LEFT JOIN LATERAL (
+    SELECT kind FROM suppressions
+    WHERE subscriber_id = d.subscriber_id AND lifted_at IS NULL
+        -- A person who left everything may still ask for a confirmation; it lifts that.
+        AND NOT (d.basis = 'confirmation' AND kind = 'unsubscribe_all')
+    ORDER BY id LIMIT 1
+) x ON true;
+
 -- The segments a subscriber was given or is about to be. No key to deliveries: it outlives them.
 CREATE TABLE segments_given (
     subscriber_id  bigint NOT NULL,

@@ -1,0 +1,294 @@
+//! Claiming: a worker takes due deliveries of one edition, or due transactional ones.
+//!
+//! Two statements in one transaction: the first picks and locks, the second moves, and checks standing, suppression and the
+//! times of each row as it does. In one statement the planner reads whole tables (434 ms against 11 ms for 500 rows).
+
+use super::super::Key;
+use crate::base::time::{civil_from_db, civil_to_db, from_db, to_db};
+use jiff::{SignedDuration, Timestamp, civil::Date};
+use sqlx::{Acquire, PgConnection};
+
+/// How many may be in flight before as many were accepted: the first mails of an edition are a trial.
+pub const OPENING: i64 = 20;
+
+/// No two tips of one series reach a person within this time.
+const BETWEEN_TIPS: SignedDuration = SignedDuration::from_hours(72);
+
+/// A delivery that this worker holds, with what its mail is made of.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its name.
+    pub key: Key,
+    /// The number of marks so far; the next write must name it.
+    pub fence: i32,
+    /// Conversations that counted.
+    pub attempts: i16,
+    /// The edition, none for a transactional delivery.
+    pub edition_id: Option<i64>,
+    /// The subscriber, none for a test delivery.
+    pub subscriber_id: Option<i64>,
+    /// The topic, for the List-Id and the unsubscribe link.
+    pub topic_id: Option<i64>,
+    /// The revision of the tip that it carries.
+    pub tip_revision_id: Option<i64>,
+    /// The template's name.
+    pub template: String,
+    /// Where it goes, in the spelling that was given.
+    pub address: String,
+    /// How the subscriber is called.
+    pub name: Option<String>,
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// Until when it is tried.
+    pub deadline: Timestamp,
+}
+
+/// What a claim came to.
+#[derive(Debug, Default)]
+pub struct Claim {
+    /// Held by this worker now.
+    pub taken: Vec<Claimed>,
+    /// Ended instead: skipped or failed, with the reason in the row.
+    pub ended: usize,
+    /// The edition was put on hold, because it is late and its campaign says to ask.
+    pub held: bool,
+}
+
+/// Claims up to `limit` due deliveries of an edition for `worker`.
+pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now: Timestamp, limit: i64) -> sqlx::Result<Claim> {
+    let mut tx = conn.begin().await?;
+    let Some(open) = look_at(&mut tx, edition_id).await? else { return Ok(Claim::default()) };
+    let mut claim = Claim::default();
+    if open.late != "fire" && late_ones(&mut tx, edition_id, &open, now).await? {
+        if open.late == "ask" {
+            hold(&mut tx, edition_id, &open, now).await?;
+            tx.commit().await?;
+            return Ok(Claim { held: true, ..Claim::default() });
+        }
+        claim.ended = skip_late(&mut tx, edition_id, open.period, now).await?;
+    }
+    let limit = match open.accepted < OPENING {
+        true => limit.min(opening_left(&mut tx, edition_id, &open).await?),
+        false => limit,
+    };
+    if limit > 0 {
+        let ids = pick(&mut tx, edition_id, open.period, now, limit).await?;
+        take(&mut tx, worker, &ids, now, &mut claim).await?;
+    }
+    tx.commit().await?;
+    Ok(claim)
+}
+
+/// Claims up to `limit` due deliveries without an edition.
+pub async fn transactional(conn: &mut PgConnection, worker: i64, now: Timestamp, limit: i64) -> sqlx::Result<Claim> {
+    let mut tx = conn.begin().await?;
+    let ids = sqlx::query!(
+        "SELECT period, id FROM deliveries WHERE edition_id IS NULL AND ready_at <= $1 ORDER BY ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
+        to_db(now),
+        limit
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let ids: Vec<Key> = ids.into_iter().map(|r| Key { period: civil_from_db(r.period), id: r.id }).collect();
+    let mut claim = Claim::default();
+    take(&mut tx, worker, &ids, now, &mut claim).await?;
+    tx.commit().await?;
+    Ok(claim)
+}
+
+struct Open {
+    period: Date,
+    accepted: i64,
+    late: String,
+    tolerance: SignedDuration,
+    anew_at: Option<Timestamp>,
+}
+
+// In the opening phase the row is locked, so that two workers do not each start twenty.
+async fn look_at(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<Open>> {
+    let row = sqlx::query!(
+        "SELECT period, accepted, late, tolerance_seconds, anew_at FROM editions WHERE id = $1 AND state = 'running'",
+        edition_id
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut accepted = i64::from(row.accepted);
+    if accepted < OPENING {
+        let locked = sqlx::query_scalar!("SELECT accepted FROM editions WHERE id = $1 AND state = 'running' FOR NO KEY UPDATE", edition_id)
+            .fetch_optional(&mut *conn)
+            .await?;
+        let Some(locked) = locked else { return Ok(None) };
+        accepted = i64::from(locked);
+    }
+    Ok(Some(Open {
+        period: civil_from_db(row.period),
+        accepted,
+        late: row.late,
+        tolerance: SignedDuration::from_secs(row.tolerance_seconds.into()),
+        anew_at: row.anew_at.map(from_db),
+    }))
+}
+
+// Deliveries whose tolerance ran out, as far as `release` or `resume` did not start it anew.
+fn late_before(open: &Open, now: Timestamp) -> Option<Timestamp> {
+    let before = now - open.tolerance;
+    (open.anew_at.is_none_or(|anew| anew < before)).then_some(before)
+}
+
+async fn late_ones(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timestamp) -> sqlx::Result<bool> {
+    let Some(before) = late_before(open, now) else { return Ok(false) };
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at < $3 AND due_at < $3 AND attempts = 0) AS "found!""#,
+        civil_to_db(open.period),
+        edition_id,
+        to_db(before)
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
+async fn hold(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timestamp) -> sqlx::Result<()> {
+    let reason = format!("late by more than {:#}: release it or skip it", open.tolerance);
+    sqlx::query!("UPDATE editions SET state = 'held', resume_to = 'running', reason = $2 WHERE id = $1 AND state = 'running'", edition_id, reason)
+        .execute(conn)
+        .await?;
+    tracing::warn!(edition = edition_id, %now, "an edition is late and was put on hold: release it or skip it");
+    Ok(())
+}
+
+/// Ends the late deliveries of an edition that were never attempted: skipped "too late".
+pub async fn skip_late(conn: &mut PgConnection, edition_id: i64, period: Date, now: Timestamp) -> sqlx::Result<usize> {
+    let ended = sqlx::query_scalar!(
+        r#"WITH late AS (
+            SELECT d.period, d.id FROM deliveries d JOIN editions e ON e.id = d.edition_id
+            WHERE d.period = $1 AND d.edition_id = $2 AND d.ready_at IS NOT NULL AND d.attempts = 0
+                AND greatest(d.due_at, e.anew_at) < $3::timestamptz - make_interval(secs => e.tolerance_seconds)
+            ORDER BY d.period, d.id FOR UPDATE OF d
+        ), ended AS (
+            UPDATE deliveries d SET state = 'skipped', reason = 'too late', ready_at = NULL, finished_at = $3
+            FROM late WHERE d.period = late.period AND d.id = late.id
+            RETURNING d.subscriber_id, d.segment_id
+        ), freed AS (
+            DELETE FROM segments_given g USING ended WHERE g.subscriber_id = ended.subscriber_id AND g.segment_id = ended.segment_id
+        )
+        SELECT count(*) AS "ended!" FROM ended"#,
+        civil_to_db(period),
+        edition_id,
+        to_db(now)
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(usize::try_from(ended).unwrap_or(0))
+}
+
+async fn opening_left(conn: &mut PgConnection, edition_id: i64, open: &Open) -> sqlx::Result<i64> {
+    let in_flight = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "n!" FROM deliveries WHERE period = $1 AND edition_id = $2 AND state IN ('claimed', 'handing_over')"#,
+        civil_to_db(open.period),
+        edition_id
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(OPENING - in_flight)
+}
+
+async fn pick(conn: &mut PgConnection, edition_id: i64, period: Date, now: Timestamp, limit: i64) -> sqlx::Result<Vec<Key>> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at <= $3 ORDER BY ready_at, id LIMIT $4 FOR UPDATE SKIP LOCKED",
+        civil_to_db(period),
+        edition_id,
+        to_db(now),
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(|id| Key { period, id }).collect())
+}
+
+// The rows are locked by the caller's pick; the checks are read by this statement's snapshot.
+async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp, claim: &mut Claim) -> sqlx::Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let (periods, ids) = split(keys);
+    let oldest = civil_to_db((now - BETWEEN_TIPS - SignedDuration::from_hours(24 * 40)).to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month());
+    let rows = sqlx::query!(
+        r#"WITH wanted AS (SELECT * FROM unnest($1::date[], $2::bigint[]) AS w (period, id)),
+        verdicts AS (
+            SELECT d.period, d.id, s.address, s.name, r.refusal,
+                greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) AS edition_deadline,
+                r.paused_until > $3 AND d.basis = 'topic' AS paused,
+                NOT e.by_operator AND EXISTS (
+                    SELECT FROM deliveries o
+                    WHERE o.subscriber_id = d.subscriber_id AND o.series_id = d.series_id AND o.period >= $5 AND o.id <> d.id
+                        AND o.state IN ('handing_over', 'sent', 'unconfirmed') AND o.handing_over_at > $4
+                ) AS too_soon
+            FROM wanted w
+            JOIN deliveries d ON d.period = w.period AND d.id = w.id
+            JOIN delivery_refusals r ON r.period = w.period AND r.id = w.id
+            LEFT JOIN subscribers s ON s.id = d.subscriber_id
+            LEFT JOIN editions e ON e.id = d.edition_id
+        ), judged AS (
+            SELECT v.*, CASE
+                WHEN v.refusal IS NOT NULL THEN v.refusal
+                WHEN v.paused THEN 'subscriber_paused'
+                WHEN v.too_soon THEN 'tip within 72 hours'
+                WHEN coalesce(v.edition_deadline, 'infinity') <= $3 OR coalesce(d.valid_until, 'infinity') <= $3
+                    THEN CASE WHEN d.attempts > 0 THEN 'deadline passed' ELSE 'expired' END
+            END AS verdict
+            FROM verdicts v JOIN deliveries d ON d.period = v.period AND d.id = v.id
+        ), moved AS (
+            UPDATE deliveries d SET
+                state = CASE WHEN j.verdict IS NULL THEN 'claimed' WHEN j.verdict = 'deadline passed' THEN 'failed' ELSE 'skipped' END,
+                reason = j.verdict,
+                worker_id = $6,
+                ready_at = NULL,
+                finished_at = CASE WHEN j.verdict IS NOT NULL THEN $3 END
+            FROM judged j WHERE d.period = j.period AND d.id = j.id
+            RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.edition_id, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
+                d.template, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline
+        ), freed AS (
+            DELETE FROM segments_given g USING moved
+            WHERE moved.state <> 'claimed' AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
+        )
+        SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", edition_id, subscriber_id, topic_id,
+            tip_revision_id, template AS "template!", address, name, due_at AS "due_at!", deadline
+        FROM moved ORDER BY due_at, id"#,
+        &periods,
+        &ids,
+        to_db(now),
+        to_db(now - BETWEEN_TIPS),
+        oldest,
+        worker,
+    )
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let (Some(address), "claimed") = (row.address, row.state.as_str()) else {
+            claim.ended += 1;
+            continue;
+        };
+        claim.taken.push(Claimed {
+            key: Key { period: civil_from_db(row.period), id: row.id },
+            fence: row.fence,
+            attempts: row.attempts,
+            edition_id: row.edition_id,
+            subscriber_id: row.subscriber_id,
+            topic_id: row.topic_id,
+            tip_revision_id: row.tip_revision_id,
+            template: row.template,
+            address,
+            name: row.name,
+            due_at: from_db(row.due_at),
+            deadline: row.deadline.map_or(Timestamp::MAX, from_db),
+        });
+    }
+    Ok(())
+}
+
+/// Keys as the two arrays that `unnest` takes.
+pub(super) fn split(keys: &[Key]) -> (Vec<chrono::NaiveDate>, Vec<i64>) {
+    keys.iter().map(|k| (civil_to_db(k.period), k.id)).unzip()
+}

@@ -1,0 +1,40 @@
+//! What there is to do: the editions that may send, and whether nothing is left.
+
+use crate::base::time::to_db;
+use jiff::Timestamp;
+use sqlx::PgConnection;
+
+/// The running editions with deliveries that are due now, the earliest first.
+pub async fn editions_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "SELECT e.id FROM editions e
+        WHERE e.state = 'running' AND EXISTS (
+            SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at <= $1)
+        ORDER BY e.starts_at, e.id",
+        to_db(now)
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether a transactional delivery is due now.
+pub async fn transactional_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM deliveries WHERE edition_id IS NULL AND ready_at <= $1) AS "due!""#,
+        to_db(now)
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Whether nothing is due in a running edition and nothing is claimed or being handed over, by anyone.
+pub async fn is_idle(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
+    if transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty() {
+        return Ok(false);
+    }
+    // The scan is of whole partitions, so it comes last: only when all else says that there is nothing.
+    let held = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM deliveries WHERE state IN ('claimed', 'handing_over')) AS "held!""#)
+        .fetch_one(conn)
+        .await?;
+    Ok(!held)
+}

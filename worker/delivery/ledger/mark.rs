@@ -1,0 +1,307 @@
+//! The mark, which is the moment of hand-over, and the record of what came of it; both for many deliveries in one commit.
+//!
+//! The scribe of the pump calls `write` with all results and marks that connections handed in since its last commit. Every row
+//! is fenced: it moves only while this worker holds it under the fence that the worker knows.
+
+use super::super::Key;
+use super::claim::{OPENING, split};
+use crate::base::{
+    time::{civil_from_db, to_db},
+    wake::{self, Job},
+};
+use jiff::Timestamp;
+use sqlx::{Acquire, PgConnection, postgres::types::PgInterval};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+/// How a delivery's attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The relay answered 250 to the body.
+    Sent,
+    /// To be tried again from `until` on; `counted` is false when the fault was not this mail's (our authentication).
+    Deferred {
+        /// When it may be claimed again.
+        until: Timestamp,
+        /// Whether it counts as an attempt.
+        counted: bool,
+    },
+    /// For good; `refused_address` when the relay said that there is no such address.
+    Failed {
+        /// 5.1.1, 5.1.2, 5.1.3 or 5.1.10 to RCPT.
+        refused_address: bool,
+    },
+    /// The body was not begun: as if it had not been claimed.
+    NotBegun,
+    /// The body began and no answer came.
+    Unconfirmed,
+}
+
+/// What the relay said, the recipient blanked.
+#[derive(Debug, Clone, Default)]
+pub struct ReplyText {
+    /// The reply code.
+    pub code: Option<i16>,
+    /// The enhanced code (RFC 3463), e.g. `5.1.1`.
+    pub enhanced: Option<String>,
+    /// Code and text.
+    pub text: String,
+}
+
+/// The result of one delivery, to be recorded.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Which.
+    pub key: Key,
+    /// Its edition.
+    pub edition_id: Option<i64>,
+    /// The fence under which it is held.
+    pub fence: i32,
+    /// How it ended.
+    pub ending: Ending,
+    /// Why, for whoever reads the report; required for all but sent and not begun.
+    pub reason: Option<String>,
+    /// What the relay said.
+    pub reply: Option<ReplyText>,
+    /// The relay refused us, not the mail: its edition is paused with this reason.
+    pub pause: Option<String>,
+}
+
+/// A delivery that a connection wants to hand over now.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    /// Which.
+    pub key: Key,
+    /// The fence under which it was claimed.
+    pub fence: i32,
+}
+
+/// Writes results and marks in one transaction and gives the new fence of each delivery that may be handed over now.
+///
+/// A key that is not in the answer must not be handed over: it was stopped, taken back or ended in the meantime.
+pub async fn write(
+    conn: &mut PgConnection,
+    worker: i64,
+    lease: Duration,
+    now: Timestamp,
+    records: &[Record],
+    marks: &[Mark],
+) -> sqlx::Result<HashMap<Key, i32>> {
+    let mut tx = conn.begin().await?;
+    // Editions before rows, rows by their ids: the order in which everyone locks.
+    count_accepted(&mut tx, records).await?;
+    pause(&mut tx, records).await?;
+    lock(&mut tx, records, marks).await?;
+    record(&mut tx, worker, now, records).await?;
+    let marked = mark(&mut tx, worker, lease, now, marks).await?;
+    tx.commit().await?;
+    Ok(marked)
+}
+
+async fn count_accepted(conn: &mut PgConnection, records: &[Record]) -> sqlx::Result<()> {
+    let mut accepted: BTreeMap<i64, i32> = BTreeMap::new();
+    for record in records.iter().filter(|r| r.ending == Ending::Sent) {
+        if let Some(edition) = record.edition_id {
+            *accepted.entry(edition).or_default() += 1;
+        }
+    }
+    for (edition, n) in accepted {
+        sqlx::query!(
+            "UPDATE editions SET accepted = least(accepted + $2, $3) WHERE id = $1 AND accepted < $3",
+            edition,
+            n,
+            OPENING as i32
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
+}
+
+// The edition stops in the commit that records the refusal; the campaign above it follows by a job.
+async fn pause(conn: &mut PgConnection, records: &[Record]) -> sqlx::Result<()> {
+    let mut reasons: BTreeMap<i64, &str> = BTreeMap::new();
+    for record in records {
+        if let (Some(edition), Some(reason)) = (record.edition_id, &record.pause) {
+            reasons.insert(edition, reason);
+        }
+    }
+    for (edition_id, reason) in reasons {
+        let paused = sqlx::query!(
+            "UPDATE editions SET state = 'paused', resume_to = 'running', reason = $2 WHERE id = $1 AND state = 'running'",
+            edition_id,
+            reason
+        )
+        .execute(&mut *conn)
+        .await?;
+        if paused.rows_affected() == 1 {
+            tracing::error!(edition = edition_id, reason, "the edition was paused");
+            wake::enqueue(&mut *conn, &Job::PauseCampaign { edition_id, reason: reason.to_owned() }).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn lock(conn: &mut PgConnection, records: &[Record], marks: &[Mark]) -> sqlx::Result<()> {
+    let keys: Vec<Key> = records.iter().map(|r| r.key).chain(marks.iter().map(|m| m.key)).collect();
+    let (periods, ids) = split(&keys);
+    sqlx::query!(
+        "SELECT d.id FROM unnest($1::date[], $2::bigint[]) AS w (period, id) JOIN deliveries d ON d.period = w.period AND d.id = w.id
+        ORDER BY d.period, d.id FOR NO KEY UPDATE OF d",
+        &periods,
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
+async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &[Record]) -> sqlx::Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let (periods, ids) = split(&records.iter().map(|r| r.key).collect::<Vec<_>>());
+    let fences: Vec<i32> = records.iter().map(|r| r.fence).collect();
+    let states: Vec<String> = records.iter().map(|r| state_after(&r.ending).to_owned()).collect();
+    let reasons: Vec<Option<String>> = records.iter().map(|r| r.reason.clone()).collect();
+    let untils: Vec<Option<chrono::DateTime<chrono::Utc>>> = records
+        .iter()
+        .map(|r| match r.ending {
+            Ending::Deferred { until, .. } => Some(to_db(until)),
+            _ => None,
+        })
+        .collect();
+    let counted: Vec<bool> = records.iter().map(|r| !matches!(r.ending, Ending::NotBegun | Ending::Deferred { counted: false, .. })).collect();
+    let codes: Vec<Option<i16>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.code)).collect();
+    let enhanced: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.enhanced.clone())).collect();
+    let replies: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().map(|x| x.text.clone())).collect();
+    let moved = sqlx::query!(
+        r#"WITH r AS (
+            SELECT * FROM unnest($1::date[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::smallint[],
+                $9::text[], $10::text[]) AS r (period, id, fence, state, reason, until, counted, code, enhanced, reply)
+        ), moved AS (
+            UPDATE deliveries d SET
+                state = r.state,
+                reason = r.reason,
+                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN d.due_at END,
+                attempts = d.attempts + r.counted::integer,
+                reply_code = coalesce(r.code, d.reply_code),
+                enhanced_code = CASE WHEN r.reply IS NULL THEN d.enhanced_code ELSE r.enhanced END,
+                reply = coalesce(r.reply, d.reply),
+                handing_over_at = CASE WHEN r.state = 'queued' THEN NULL ELSE d.handing_over_at END,
+                finished_at = CASE WHEN r.state IN ('sent', 'failed', 'unconfirmed') THEN $12::timestamptz END
+            FROM r
+            WHERE d.period = r.period AND d.id = r.id AND d.worker_id = $11 AND d.fence = r.fence
+                -- A late answer still counts for what was given up as unconfirmed; nothing else is ever reopened by it.
+                AND (d.state IN ('claimed', 'handing_over') OR (d.state = 'unconfirmed' AND r.state IN ('sent', 'failed')))
+            RETURNING d.period, d.id, d.state, d.subscriber_id, d.segment_id
+        ), freed AS (
+            DELETE FROM segments_given g USING moved
+            WHERE moved.state = 'failed' AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
+        )
+        SELECT period AS "period!", id AS "id!" FROM moved"#,
+        &periods,
+        &ids,
+        &fences,
+        &states,
+        &reasons as &[Option<String>],
+        &untils as &[Option<chrono::DateTime<chrono::Utc>>],
+        &counted,
+        &codes as &[Option<i16>],
+        &enhanced as &[Option<String>],
+        &replies as &[Option<String>],
+        worker,
+        to_db(now),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in moved {
+        let key = Key { period: civil_from_db(row.period), id: row.id };
+        let refused = records.iter().any(|r| r.key == key && r.ending == Ending::Failed { refused_address: true });
+        if refused {
+            wake::enqueue(&mut *conn, &Job::SuppressRefused { period: key.period, delivery_id: key.id }).await?;
+        }
+    }
+    Ok(())
+}
+
+fn state_after(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Sent => "sent",
+        Ending::Deferred { .. } => "deferred",
+        Ending::Failed { .. } => "failed",
+        Ending::NotBegun => "queued",
+        Ending::Unconfirmed => "unconfirmed",
+    }
+}
+
+async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timestamp, marks: &[Mark]) -> sqlx::Result<HashMap<Key, i32>> {
+    if marks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (periods, ids) = split(&marks.iter().map(|m| m.key).collect::<Vec<_>>());
+    let fences: Vec<i32> = marks.iter().map(|m| m.fence).collect();
+    let lease = PgInterval { months: 0, days: 0, microseconds: i64::try_from(lease.as_micros()).unwrap_or(i64::MAX) };
+    let rows = sqlx::query!(
+        r#"WITH wanted AS (SELECT * FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence)),
+        judged AS (
+            SELECT d.period, d.id, CASE
+                    WHEN r.refusal IS NOT NULL THEN r.refusal
+                    WHEN r.paused_until > $6 AND d.basis = 'topic' THEN 'subscriber_paused'
+                    WHEN d.valid_until <= $6 THEN 'expired'
+                END AS refusal, coalesce(e.state = 'running', true) AS running
+            FROM wanted w
+            JOIN deliveries d ON d.period = w.period AND d.id = w.id AND d.fence = w.fence AND d.state = 'claimed' AND d.worker_id = $4
+            JOIN delivery_refusals r ON r.period = w.period AND r.id = w.id
+            LEFT JOIN editions e ON e.id = d.edition_id
+            WHERE EXISTS (SELECT FROM workers WHERE id = $4 AND gone_at IS NULL AND seen_at > clock_timestamp() - $5::interval)
+        ), marked AS (
+            UPDATE deliveries d SET
+                state = CASE WHEN j.refusal IS NOT NULL THEN 'skipped' WHEN j.running THEN 'handing_over' ELSE 'queued' END,
+                reason = j.refusal,
+                finished_at = CASE WHEN j.refusal IS NOT NULL THEN $6 END,
+                ready_at = CASE WHEN j.refusal IS NULL AND NOT j.running THEN d.due_at END,
+                handing_over_at = CASE WHEN j.refusal IS NULL AND j.running THEN $6 ELSE d.handing_over_at END,
+                fence = d.fence + 1
+            FROM judged j
+            WHERE d.period = j.period AND d.id = j.id AND d.state = 'claimed' AND d.worker_id = $4
+            RETURNING d.period, d.id, d.state, d.fence, d.edition_id, d.subscriber_id, d.segment_id
+        ), freed AS (
+            DELETE FROM segments_given g USING marked
+            WHERE marked.state = 'skipped' AND g.subscriber_id = marked.subscriber_id AND g.segment_id = marked.segment_id
+        ), first AS (
+            UPDATE transactional t SET handed_over_at = $6 FROM marked
+            WHERE marked.state = 'handing_over' AND marked.edition_id IS NULL AND t.delivery_id = marked.id AND t.handed_over_at IS NULL
+        )
+        SELECT period AS "period!", id AS "id!", fence AS "fence!" FROM marked WHERE state = 'handing_over'"#,
+        &periods,
+        &ids,
+        &fences,
+        worker,
+        lease,
+        to_db(now),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|r| (Key { period: civil_from_db(r.period), id: r.id }, r.fence)).collect())
+}
+
+/// Takes back marks whose commit was in doubt and whose bodies were never begun: they go back to queued.
+pub async fn take_back(conn: &mut PgConnection, worker: i64, marks: &[Mark]) -> sqlx::Result<()> {
+    let (periods, ids) = split(&marks.iter().map(|m| m.key).collect::<Vec<_>>());
+    let fences: Vec<i32> = marks.iter().map(|m| m.fence + 1).collect();
+    sqlx::query!(
+        "UPDATE deliveries d SET state = 'queued', ready_at = d.due_at, handing_over_at = NULL
+        FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence)
+        WHERE d.period = w.period AND d.id = w.id AND d.fence = w.fence AND d.state = 'handing_over' AND d.worker_id = $4",
+        &periods,
+        &ids,
+        &fences,
+        worker
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The ledger's SQL: every statement that moves a delivery from one state to the next, each fenced by who may write it.
+//!
+//! `claim` takes work, `mark` is the moment of hand-over and records what came of it, `lease` settles what the dead left,
+//! `resolve` is the operator's word about what is unconfirmed, `look` answers what there is to do.
+
+pub mod claim;
+pub mod lease;
+pub mod look;
+pub mod mark;
+pub mod resolve;
