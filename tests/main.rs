@@ -1,1 +1,5 @@
+//! The one test binary: each module is a story.
 
+mod support;
+
+mod postgres;
