@@ -55,7 +55,8 @@ pub(super) fn remedy() -> String {
 }
 
 fn choose(found: Vec<Binaries>, data: Option<u32>, configured: Option<&Path>, place: &Place) -> Result<Binaries, PostgresError> {
-    let newest = found.iter().max_by_key(|binaries| binaries.major).cloned();
+    // Of equals the first one looked for, so that PATH comes last.
+    let newest = found.iter().rev().max_by_key(|binaries| binaries.major).cloned();
     let Some(newest) = newest else {
         let looked = configured.map_or_else(|| "the usual folders and PATH".into(), |f| format!("database.bin_folder = {}", f.display()));
         return Err(PostgresError::NotFound { looked, remedy: remedy() });
