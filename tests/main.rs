@@ -2,4 +2,6 @@
 
 mod support;
 
+mod app;
+mod layers;
 mod postgres;
