@@ -1,0 +1,198 @@
+//! The embedded Postgres: one server for each folder, that ends with its owner and leaves nothing of a dead one in the way.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sqlx::{Connection, PgConnection};
+use tidings::base::postgres::{EmbeddedPostgres, Options, PostgresError};
+
+use crate::support::until;
+
+/// Set in the process that one of the tests starts: the folder on which it is to own a server until it is killed.
+const OWNED: &str = "TIDINGS_TEST_OWNED_FOLDER";
+
+/// A folder that a server can be given, removed at the end of the test.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // Root's server runs as another account, which has to pass through here.
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode 755");
+        Folder(folder)
+    }
+
+    fn server(&self) -> PathBuf {
+        self.0.path().join("postgres")
+    }
+}
+
+/// Without fsync as in the other tests, but with a folder that stays: it is removed when the test ends.
+fn options() -> Options {
+    Options::default()
+}
+
+async fn ask(server: &EmbeddedPostgres, database: &str, statement: &'static str) -> Result<String, sqlx::Error> {
+    let mut connection = PgConnection::connect(&server.url(database)).await?;
+    sqlx::query_scalar(statement).fetch_one(&mut connection).await
+}
+
+fn postmaster(folder: &Path) -> Option<u32> {
+    fs::read_to_string(folder.join("data/postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart_and_a_second_process_attaches() {
+    let folder = Folder::new();
+    let owner = EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a server");
+    owner.ensure_database("shop").await.expect("a database");
+    owner.ensure_database("shop").await.expect("the same database");
+    ask(&owner, "shop", "CREATE TABLE kept AS SELECT 7::text AS x").await.expect_err("a statement without rows");
+
+    let guest = EmbeddedPostgres::start(&folder.server(), &options()).await.expect("the same server");
+    assert!(owner.is_owner() && !guest.is_owner());
+    assert_eq!(guest.url("shop"), owner.url("shop"));
+    assert!(matches!(EmbeddedPostgres::remove(&folder.server()), Err(PostgresError::InUse { .. })));
+
+    owner.stop().await;
+    let gone = guest.gone().await.to_string();
+    assert!(gone.contains("because the process that had started it ended"), "{gone}");
+
+    let again = EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a server again");
+    assert_eq!(ask(&again, "shop", "SELECT x FROM kept").await.expect("the row"), "7");
+    assert_eq!(ask(&again, "shop", "SHOW fsync").await.expect("the setting"), "on");
+    again.stop().await;
+    EmbeddedPostgres::remove(&folder.server()).expect("removed");
+    assert!(!folder.server().exists());
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_make_one_server() {
+    let folder = Folder::new();
+    let starts = (0..4).map(|_| {
+        let path = folder.server();
+        tokio::spawn(async move { EmbeddedPostgres::start(&path, &options()).await.expect("a server") })
+    });
+    let mut servers = Vec::new();
+    for start in starts.collect::<Vec<_>>() {
+        servers.push(start.await.expect("no panic"));
+    }
+    assert_eq!(servers.iter().filter(|server| server.is_owner()).count(), 1);
+    assert_eq!(servers.iter().map(|server| server.url("postgres")).collect::<BTreeSet<_>>().len(), 1);
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_ends_when_its_owner_is_killed_and_the_next_start_is_not_in_its_way() {
+    if let Ok(folder) = std::env::var(OWNED) {
+        return own_until_killed(Path::new(&folder)).await;
+    }
+    let folder = Folder::new();
+    let mut owner = Command::new(std::env::current_exe().expect("this binary"))
+        .args(["--exact", "postgres::a_server_ends_when_its_owner_is_killed_and_the_next_start_is_not_in_its_way", "--nocapture"])
+        .env(OWNED, folder.server())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("another process");
+    let said = BufReader::new(owner.stdout.take().expect("its output"));
+    assert!(said.lines().map_while(Result::ok).any(|line| line.contains("the server is ready")), "the other process starts a server");
+
+    let guest = EmbeddedPostgres::start(&folder.server(), &options()).await.expect("attached");
+    assert!(!guest.is_owner());
+    let server = postmaster(&folder.server()).expect("a running server");
+    owner.kill().expect("SIGKILL");
+    owner.wait().expect("its end");
+
+    assert!(guest.gone().await.to_string().contains("start tidings again"));
+    until("the server has ended", || !Path::new(&format!("/proc/{server}")).exists()).await;
+    let next = EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a new server");
+    assert!(next.is_owner());
+    next.stop().await;
+}
+
+/// What the other process does: it must be killed to end.
+async fn own_until_killed(folder: &Path) {
+    let server = EmbeddedPostgres::start(folder, &options()).await.expect("a server");
+    assert!(server.is_owner());
+    println!("the server is ready");
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn leftovers_of_a_killed_server_do_not_stop_the_next() {
+    let folder = Folder::new();
+    EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a server").stop().await;
+    // The number of a process that lives, and is no server: as after a restart of the machine.
+    let pid_file = format!("{}\n{}\n1700000000\n5432\n\n127.0.0.1\n 1 1\nready   \n", std::process::id(), folder.server().display());
+    fs::write(folder.server().join("data/postmaster.pid"), pid_file).expect("a stale file");
+    fs::create_dir(folder.server().join("data.new")).expect("half an initdb");
+
+    let server = EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a server");
+    assert!(server.is_owner());
+    assert!(!folder.server().join("data.new").exists());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_disposable_server_leaves_no_folder_behind() {
+    let parent = std::env::temp_dir();
+    let path = parent.join(format!("tidings-test-gone-{}", std::process::id()));
+    let server = EmbeddedPostgres::start(&path, &Options { disposable: true, ..options() }).await.expect("a server");
+    assert_eq!(ask(&server, "postgres", "SHOW fsync").await.expect("the setting"), "off");
+    server.stop().await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn data_of_another_major_version_are_left_alone() {
+    let folder = Folder::new();
+    EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a server").stop().await;
+    fs::write(folder.server().join("data/PG_VERSION"), "12\n").expect("an old version");
+    let error = EmbeddedPostgres::start(&folder.server(), &options()).await.err().expect("refused").to_string();
+    assert!(error.contains("were written by Postgres 12") && error.contains("install Postgres 12"), "{error}");
+}
+
+#[tokio::test]
+async fn without_binaries_one_sentence_names_the_command() {
+    let folder = Folder::new();
+    let empty = folder.0.path().join("no-binaries");
+    let error = EmbeddedPostgres::start(&folder.server(), &Options { bin_folder: Some(empty), ..options() }).await;
+    let error = error.err().expect("refused").to_string();
+    assert!(error.starts_with("no Postgres was found") && error.contains("install"), "{error}");
+    assert!(!error.contains('\n'));
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_start_says_why() {
+    let folder = Folder::new();
+    EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a server").stop().await;
+    fs::write(folder.server().join("data/postgresql.auto.conf"), "no_such_setting = 1\n").expect("a bad setting");
+    let error = EmbeddedPostgres::start(&folder.server(), &options()).await.err().expect("refused").to_string();
+    assert!(error.contains("did not start") && error.contains("errors") && error.contains("server.log"), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_with_other_files_is_refused_and_untouched() {
+    let folder = Folder::new();
+    fs::create_dir(folder.server()).expect("a folder");
+    fs::write(folder.server().join("thesis.txt"), "mine").expect("a file");
+    let error = EmbeddedPostgres::start(&folder.server(), &options()).await.err().expect("refused").to_string();
+    assert!(error.contains("holds other files"), "{error}");
+    let names: Vec<_> = fs::read_dir(folder.server()).expect("readable").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["thesis.txt"]);
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_the_password() {
+    let folder = Folder::new();
+    let server = EmbeddedPostgres::start(&folder.server(), &options()).await.expect("a server");
+    let (before, after) = server.url("postgres").split_once("tidings:").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a password");
+    let host = after.split_once('@').expect("a host").1;
+    assert!(PgConnection::connect(&format!("{before}tidings:guess@{host}")).await.is_err());
+    server.stop().await;
+}

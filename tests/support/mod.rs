@@ -1,0 +1,22 @@
+//! What the tests stand on: databases of their own, an application with a clock turned by hand, and waiting without sleeping.
+//!
+//! Called by every story in this test binary.
+
+#![expect(dead_code, reason = "each story uses its part of it")]
+
+mod app;
+mod databases;
+
+use std::time::Duration;
+
+pub(crate) use app::TestApp;
+
+/// Waits until something outside this process has come about; fails the test when it has not within a minute.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+}

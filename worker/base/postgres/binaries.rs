@@ -1,0 +1,139 @@
+//! Where Postgres's own programs are on this system, and the command that installs them.
+//!
+//! Owns the list of folders. Called by `base::postgres` before a server is started.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::unistd::Uid;
+
+use super::PostgresError;
+use super::place::Place;
+
+const OLDEST: u32 = 15;
+
+/// A folder with `postgres` and `initdb`, and their major version.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Binaries {
+    pub(super) folder: PathBuf,
+    pub(super) major: u32,
+}
+
+impl Binaries {
+    /// The newest from 15 on; when there are data already, those of the same major version.
+    pub(super) fn find(configured: Option<&Path>, data: Option<u32>, place: &Place) -> Result<Binaries, PostgresError> {
+        let found: Vec<Binaries> = match configured {
+            Some(folder) => look_in(folder).into_iter().collect(),
+            None => candidates().iter().filter_map(|folder| look_in(folder)).collect(),
+        };
+        let binaries = choose(found, data, configured, place)?;
+        match place.account.closed_on_the_way(&binaries.folder.canonicalize().unwrap_or_default()) {
+            None => Ok(binaries),
+            Some(closed) => Err(PostgresError::Closed { account: place.account.name().into(), closed }),
+        }
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// The command that installs Postgres with its extensions on this system.
+pub(super) fn remedy() -> String {
+    let sudo = if Uid::effective().is_root() { "" } else { "sudo " };
+    let in_path = |program: &str| path_folders().iter().any(|folder| folder.join(program).is_file());
+    match () {
+        () if in_path("apt-get") => format!("{sudo}apt-get install postgresql postgresql-contrib"),
+        () if in_path("dnf") => format!("{sudo}dnf install postgresql-server postgresql-contrib"),
+        () if in_path("zypper") => format!("{sudo}zypper install postgresql-server postgresql-contrib"),
+        () if in_path("pacman") => format!("{sudo}pacman -S postgresql"),
+        () if in_path("apk") => format!("{sudo}apk add postgresql postgresql-contrib"),
+        () => "brew install postgresql@17".into(),
+    }
+}
+
+fn choose(found: Vec<Binaries>, data: Option<u32>, configured: Option<&Path>, place: &Place) -> Result<Binaries, PostgresError> {
+    // Of equals the first one looked for, so that PATH comes last.
+    let newest = found.iter().rev().max_by_key(|binaries| binaries.major).cloned();
+    let Some(newest) = newest else {
+        let looked = configured.map_or_else(|| "the usual folders and PATH".into(), |f| format!("database.bin_folder = {}", f.display()));
+        return Err(PostgresError::NotFound { looked, remedy: remedy() });
+    };
+    if newest.major < OLDEST {
+        return Err(PostgresError::TooOld { version: newest.major, folder: newest.folder, remedy: remedy() });
+    }
+    let Some(data) = data else { return Ok(newest) };
+    let mut majors: Vec<String> = found.iter().map(|binaries| binaries.major.to_string()).collect();
+    majors.sort();
+    majors.dedup();
+    found.into_iter().find(|binaries| binaries.major == data).ok_or_else(|| PostgresError::OtherMajor {
+        folder: place.data(),
+        data,
+        found: majors.join(", "),
+    })
+}
+
+fn look_in(folder: &Path) -> Option<Binaries> {
+    let postgres = folder.join("postgres");
+    if !postgres.is_file() || !folder.join("initdb").is_file() {
+        return None;
+    }
+    let said = Command::new(postgres).arg("--version").output().ok()?;
+    let major = parse_version(&String::from_utf8_lossy(&said.stdout))?;
+    Some(Binaries { folder: folder.into(), major })
+}
+
+/// `postgres (PostgreSQL) 15.13 (Debian 15.13-1)`, `… 18beta1`: the digits that the third word begins with.
+fn parse_version(said: &str) -> Option<u32> {
+    let word = said.split_whitespace().nth(2)?;
+    let digits: String = word.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Debian; Red Hat's own and the makers' packages; Alpine; Gentoo; SUSE; Homebrew; Postgres.app; built by hand; then PATH.
+fn candidates() -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for (parent, begin, end) in [
+        ("/usr/lib/postgresql", "", "bin"),
+        ("/usr", "pgsql-", "bin"),
+        ("/usr/lib", "postgresql", "bin"),
+        ("/usr/libexec", "postgresql", ""),
+        ("/usr/lib64", "postgresql-", "bin"),
+        ("/opt/homebrew/opt", "postgresql@", "bin"),
+        ("/usr/local/opt", "postgresql@", "bin"),
+        ("/home/linuxbrew/.linuxbrew/opt", "postgresql@", "bin"),
+        ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
+        ("/usr/local", "pgsql", "bin"),
+    ] {
+        let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+        let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(begin));
+        folders.extend(named.map(|entry| if end.is_empty() { entry.path() } else { entry.path().join(end) }));
+    }
+    folders.sort();
+    folders.extend(path_folders());
+    folders
+}
+
+fn path_folders() -> Vec<PathBuf> {
+    env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_read_from_every_kind_of_release() {
+        for (said, major) in [
+            ("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)", 15),
+            ("postgres (PostgreSQL) 18beta1", 18),
+            ("postgres (PostgreSQL) 16devel", 16),
+            ("postgres (PostgreSQL) 9.6.24", 9),
+        ] {
+            assert_eq!(parse_version(said), Some(major), "{said}");
+        }
+        assert_eq!(parse_version("bash: postgres: not found"), None);
+    }
+}
