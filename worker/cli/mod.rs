@@ -6,6 +6,7 @@ mod config;
 mod context;
 mod logging;
 mod migrate;
+mod template;
 
 pub use context::Context;
 
@@ -30,6 +31,9 @@ enum Command {
     /// Show and check the settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Check the templates of mails
+    #[command(subcommand)]
+    Template(template::Command),
 }
 
 /// Runs the program and gives its exit code.
@@ -56,5 +60,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
+        Command::Template(command) => template::run(&command, &ctx),
     }
 }

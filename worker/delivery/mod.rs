@@ -18,6 +18,7 @@
 
 pub mod ledger;
 pub mod pump;
+pub mod render;
 
 use jiff::civil::Date;
 

@@ -1,0 +1,56 @@
+//! MJML to HTML, once for each template at start: the result still holds its `{{…}}`, which are filled for each mail.
+//!
+//! Colours, fonts and the language do not change while the process runs, so they stand in the templates as `[[name]]`
+//! and are put in here. Called by `Templates::load` alone.
+
+use super::{Site, TemplateError};
+use mrml::prelude::{
+    parser::{ParserOptions, memory_loader::MemoryIncludeLoader},
+    render::RenderOptions,
+};
+
+const SERIF: &str = "Charter, 'Iowan Old Style', 'Palatino Linotype', Palatino, Georgia, 'Times New Roman', serif";
+const SANS: &str = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
+
+/// Inboxes show the start of the body after a short preheader, unless something invisible stands there.
+const FILLER: &str = "&#847;&zwnj;&nbsp;";
+const FILLER_TIMES: usize = 40;
+
+/// The parts that templates include.
+const LAYOUT: [(&str, &str); 3] = [
+    ("layout/head.mjml.hbs", include_str!("../../../templates/email/layout/head.mjml.hbs")),
+    ("layout/masthead.mjml.hbs", include_str!("../../../templates/email/layout/masthead.mjml.hbs")),
+    ("layout/foot.mjml.hbs", include_str!("../../../templates/email/layout/foot.mjml.hbs")),
+];
+
+/// Compiles the MJML of the template `name`; its placeholders for mails survive.
+pub(super) fn mjml_to_html(name: &'static str, mjml: &str, site: &Site) -> Result<String, TemplateError> {
+    let failed = |why: String| TemplateError::Mjml { template: name, why };
+    let settled = |text: &str| settle(text, site);
+    let layout: Vec<(&str, String)> = LAYOUT.iter().map(|(path, text)| (*path, settled(text))).collect();
+    let parser = ParserOptions { include_loader: Box::new(MemoryIncludeLoader::from(layout)) };
+    let parsed = mrml::parse_with_options(settled(mjml), &parser).map_err(|e| failed(e.to_string()))?;
+    if let Some(warning) = parsed.warnings.first() {
+        return Err(failed(warning.to_string()));
+    }
+    // No font is ever loaded from anywhere: mrml's own list names a foreign host.
+    let options = RenderOptions { disable_comments: true, social_icon_origin: None, fonts: Default::default() };
+    let html = parsed.element.render(&options).map_err(|e| failed(e.to_string()))?;
+    match html.split_once("[[") {
+        Some((_, rest)) => Err(failed(format!("`[[{}]]` is no colour, font or word that is known", rest.split("]]").next().unwrap_or("")))),
+        None => Ok(tighten(&html)),
+    }
+}
+
+fn settle(text: &str, site: &Site) -> String {
+    let words = [("serif", SERIF), ("sans", SANS), ("lang", site.lang.as_str())];
+    let words = words.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let filler = ("filler".to_owned(), FILLER.repeat(FILLER_TIMES));
+    let all = site.palette.named().into_iter().chain(words).chain([filler]);
+    all.fold(text.to_owned(), |text, (name, value)| text.replace(&format!("[[{name}]]"), &value))
+}
+
+// The indentation of the source would be sent a million times.
+fn tighten(html: &str) -> String {
+    html.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}

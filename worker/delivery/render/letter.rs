@@ -1,0 +1,248 @@
+//! What templates are filled with: the publisher, a tip made ready once for each revision, and one person's mail.
+//!
+//! Everything here is typed and owns the rules of what may stand in a mail: which links, which names, which direction
+//! of writing. `render` takes it; the pump makes it from the ledger's rows.
+
+use super::{dress, palette::Palette, wrap};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// The publisher, as every mail names it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Site {
+    /// The publisher's name.
+    pub name: String,
+    /// The postal address that law wants in each mail.
+    pub postal_address: String,
+    /// The standing disclaimer under each tip; none when it is empty.
+    pub disclaimer: Option<String>,
+    /// The language of the mails, as BCP 47 writes it.
+    pub lang: String,
+    /// The publisher's colours.
+    #[serde(skip)]
+    pub palette: Palette,
+}
+
+/// A revision of a tip as the database holds it.
+#[derive(Debug, Clone, Default)]
+pub struct TipText {
+    /// The approved subject.
+    pub subject: String,
+    /// The line that an inbox shows beside the subject.
+    pub preheader: String,
+    /// The body.
+    pub markdown: String,
+    /// Where the section stands in the article.
+    pub section_url: Option<String>,
+    /// Related reading.
+    pub related: Vec<Source>,
+    /// The references that it cites.
+    pub references: Vec<Source>,
+    /// The title of the article that it was taken from.
+    pub article_title: String,
+    /// The date of that article.
+    pub article_date: Option<Date>,
+}
+
+/// Something to read: a reference, or a related article.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "SourceForm")]
+pub struct Source {
+    /// What it is called.
+    pub text: String,
+    /// Where it is, when that is known.
+    pub url: Option<String>,
+}
+
+// An article's list may hold bare lines as well as pairs.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SourceForm {
+    Line(String),
+    Pair { text: String, url: Option<String> },
+}
+
+impl From<SourceForm> for Source {
+    fn from(form: SourceForm) -> Self {
+        match form {
+            SourceForm::Line(text) => Self { text, url: None },
+            SourceForm::Pair { text, url } => Self { text, url },
+        }
+    }
+}
+
+/// A tip made ready for mails: its Markdown rendered, its links looked at. Made once for a revision, and shared.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReadyTip {
+    subject: String,
+    preheader: String,
+    body_html: String,
+    body_text: String,
+    section_url: Option<String>,
+    related: Vec<Reading>,
+    references: Vec<Reading>,
+    article_title: String,
+    article_date: Option<String>,
+    source_line: String,
+    dir: &'static str,
+    align: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Reading {
+    number: usize,
+    text: String,
+    url: Option<String>,
+    host: Option<String>,
+}
+
+/// One person's mail with a weekly tip.
+#[derive(Debug, Clone, Copy)]
+pub struct WeeklyTip<'a> {
+    /// The tip that she gets.
+    pub tip: &'a ReadyTip,
+    /// The name of the topic that she subscribed to.
+    pub topic: &'a str,
+    /// Her name, when she gave one; what is no name is left out.
+    pub name: Option<&'a str>,
+    /// Her link out of this topic.
+    pub unsubscribe_url: &'a str,
+}
+
+impl ReadyTip {
+    /// Makes a tip ready for mails in the colours of `palette`.
+    pub fn new(tip: &TipText, palette: &Palette) -> Self {
+        let subject = one_line(&tip.subject);
+        let body_html = dress::dress(&stand_in::markdown_to_html(&tip.markdown), palette);
+        let rtl = is_right_to_left(&subject);
+        let article_title = one_line(&tip.article_title);
+        let article_date = tip.article_date.map(|date| date.strftime("%-d %B %Y").to_string());
+        Self {
+            preheader: one_line(&tip.preheader),
+            body_html,
+            body_text: stand_in::markdown_to_text(&tip.markdown).trim_end().to_owned(),
+            section_url: tip.section_url.clone().filter(|url| dress::may_link(url)),
+            related: readings(&tip.related),
+            references: readings(&tip.references),
+            source_line: match &article_date {
+                Some(date) => format!("From “{article_title}”, {date}"),
+                None => format!("From “{article_title}”"),
+            },
+            article_title,
+            article_date,
+            dir: if rtl { "rtl" } else { "ltr" },
+            align: if rtl { "right" } else { "left" },
+            subject,
+        }
+    }
+}
+
+/// The name that a greeting may use: letters, spaces and the marks that names have. A sign-up form takes anything, and a
+/// "name" such as an address of a page would make us send somebody else's message.
+pub fn greeting_name(name: &str) -> Option<String> {
+    let name = one_line(name);
+    let is_name_like = |c: char| c.is_alphabetic() || is_mark(c) || matches!(c, ' ' | '\'' | '’' | '-' | '.' | '·');
+    let fits = (1..=40).contains(&name.chars().count());
+    let names_no_host = !name.split(' ').any(|word| word.trim_end_matches('.').contains('.') && word.len() > 4);
+    (fits && names_no_host && name.chars().all(is_name_like) && name.starts_with(char::is_alphabetic)).then_some(name)
+}
+
+/// White space of every kind becomes one space, and what cannot be seen is dropped.
+pub(super) fn one_line(text: &str) -> String {
+    let visible = |c: &char| !c.is_control() && !is_direction_mark(*c);
+    text.split_whitespace().map(|word| word.chars().filter(visible).collect()).collect::<Vec<String>>().join(" ")
+}
+
+// Combining marks of the scripts that write vowels or accents as such; `is_alphabetic` leaves some out.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{d7f}' | '\u{e31}'..='\u{e4e}' | '\u{200d}' | '\u{200c}')
+}
+
+// Marks that turn the direction of the text around them could make a mail read as something else.
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+// The first letter decides, as `dir="auto"` does in browsers; mail programs know that attribute only in part.
+fn is_right_to_left(text: &str) -> bool {
+    let first = text.chars().find(|c| c.is_alphabetic());
+    first.is_some_and(|c| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}'))
+}
+
+fn readings(sources: &[Source]) -> Vec<Reading> {
+    let sources = sources.iter().filter(|source| !source.text.trim().is_empty() || source.url.is_some());
+    sources.enumerate().map(|(at, source)| reading(at + 1, source)).collect()
+}
+
+// An address may stand apart or in the text; it is shown once, as a link when a mail may carry it.
+fn reading(number: usize, source: &Source) -> Reading {
+    let text = one_line(&source.text);
+    let found = text.split(' ').map(trim_address).find(|word| dress::may_link(word)).map(str::to_owned);
+    let url = source.url.clone().filter(|url| dress::may_link(url)).or(found);
+    let host = url.as_deref().map(host_of);
+    let said: Vec<&str> = text.split(' ').filter(|word| Some(trim_address(word)) != url.as_deref()).collect();
+    let said = said.join(" ");
+    let text = if said.chars().any(char::is_alphanumeric) { said } else { host.clone().unwrap_or(text) };
+    Reading { number, text, url, host }
+}
+
+fn trim_address(word: &str) -> &str {
+    word.trim_start_matches(['(', '<', '[']).trim_end_matches(['.', ',', ';', ')', '>', ']'])
+}
+
+fn host_of(url: &str) -> String {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or(url);
+    host.strip_prefix("www.").unwrap_or(host).to_owned()
+}
+
+// STAND-IN: replaced by content::markdown_to_* when they land.
+mod stand_in {
+    pub(super) fn markdown_to_html(markdown: &str) -> String {
+        let mut options = comrak::Options::default();
+        options.extension.table = true;
+        comrak::markdown_to_html(markdown, &options)
+    }
+    pub(super) fn markdown_to_text(markdown: &str) -> String {
+        markdown.split("\n\n").map(|p| super::wrap::wrap(p, "")).collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// The context of the weekly tip's template: every name that its text may use.
+#[derive(Serialize)]
+pub(super) struct WeeklyTipContext<'a> {
+    pub(super) site: &'a Site,
+    pub(super) tip: &'a ReadyTip,
+    pub(super) topic: &'a str,
+    pub(super) greeting: Option<String>,
+    pub(super) unsubscribe_url: &'a str,
+    /// Why she gets it.
+    pub(super) reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_takes_names_and_nothing_that_could_be_a_message() {
+        for name in ["Ana", "Mary-Jane O’Neil", "J. R.", "नीता", "שרה", "José María", "Zoë"] {
+            assert_eq!(greeting_name(name).as_deref(), Some(name));
+        }
+        for not in ["", " ", "http://example.org", "win.example.org", "Ana <b>", "{{site}}", "Ana, buy now: 5$", "\u{202e}", "=1+1", &"a".repeat(41)] {
+            assert_eq!(greeting_name(not), None, "{not:?}");
+        }
+    }
+
+    #[test]
+    fn a_reference_shows_its_address_once() {
+        let made = reading(1, &Source { text: "Guideline on rest, 2021. https://www.example.org/rest.".into(), url: None });
+        assert_eq!((made.url.as_deref(), made.host.as_deref()), (Some("https://www.example.org/rest"), Some("example.org")));
+        assert_eq!(made.text, "Guideline on rest, 2021.");
+    }
+
+    #[test]
+    fn a_link_that_a_mail_may_not_carry_stays_text() {
+        let made = reading(1, &Source { text: "Old page http://example.org/a".into(), url: Some("javascript:alert(1)".into()) });
+        assert_eq!((made.text.as_str(), made.url), ("Old page http://example.org/a", None));
+    }
+}

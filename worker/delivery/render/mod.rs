@@ -1,0 +1,231 @@
+//! Makes the subject, the text and the HTML of a mail. Owns the templates (compiled into the binary), their contexts and
+//! the checks of what comes out; knows no MIME and no database.
+//!
+//! `Templates::load` compiles MJML and parses handlebars once; the pump then renders each mail strictly: a field that is
+//! missing, a link that may not stand in a mail or a part that is too large is a typed error, and never a panic.
+
+pub mod check;
+mod compile;
+mod dress;
+mod letter;
+mod palette;
+pub mod samples;
+mod wrap;
+
+pub use letter::{ReadyTip, Site, Source, TipText, WeeklyTip, greeting_name};
+pub use palette::{ColourError, FIXED, Palette};
+
+use handlebars::{Handlebars, RenderErrorReason};
+use letter::WeeklyTipContext;
+
+/// The largest HTML part: beyond it Gmail cuts a mail and hides its end, where the unsubscribe link stands.
+pub const MAX_HTML: usize = 102_400;
+
+const WEEKLY_TIP: &str = "weekly_tip";
+
+/// The templates of text parts and subjects, and what they include.
+const PLAIN: [(&str, &str); 3] = [
+    ("foot", include_str!("../../../templates/email/layout/foot.txt.hbs")),
+    ("weekly_tip/subject.txt", include_str!("../../../templates/email/weekly_tip/subject.txt.hbs")),
+    ("weekly_tip/body.txt", include_str!("../../../templates/email/weekly_tip/body.txt.hbs")),
+];
+
+/// What a template may call beside `if`, `unless` and `each`.
+const UNWANTED: [&str; 14] =
+    ["with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len"];
+
+/// A mail's contents, ready to become a MIME message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// One line, without escapes.
+    pub subject: String,
+    /// The text part, wrapped at 72 columns, lines ended by `\n`.
+    pub text: String,
+    /// The HTML part, a whole document.
+    pub html: String,
+}
+
+/// Why the templates cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The publisher's colour is none.
+    #[error(transparent)]
+    Colour(#[from] ColourError),
+    /// The MJML does not compile.
+    #[error("templates/email/{template}/body.mjml.hbs does not compile: {why}")]
+    Mjml {
+        /// The template's name.
+        template: &'static str,
+        /// What the compiler said.
+        why: String,
+    },
+    /// The handlebars do not parse.
+    #[error("templates/email/{template} does not parse: {source}")]
+    Handlebars {
+        /// The template and its part.
+        template: &'static str,
+        /// What the parser said, with line and column.
+        source: Box<handlebars::TemplateError>,
+    },
+}
+
+/// Why one mail cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// The template uses a field that its context does not have.
+    #[error("template `{template}` wants the field `{field}`, which this mail does not have")]
+    MissingField {
+        /// The template and its part.
+        template: String,
+        /// The field, as the template writes it.
+        field: String,
+    },
+    /// The template failed in another way.
+    #[error("template `{template}` failed: {why}")]
+    Failed {
+        /// The template and its part.
+        template: String,
+        /// What handlebars said.
+        why: String,
+    },
+    /// A part came out empty.
+    #[error("template `{template}` gives an empty {part}: the tip needs one")]
+    Empty {
+        /// The template.
+        template: &'static str,
+        /// subject, or text.
+        part: &'static str,
+    },
+    /// The HTML part would be cut by the reader's mail program.
+    #[error("template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten the tip")]
+    TooLarge {
+        /// The template.
+        template: &'static str,
+        /// The size that it came to.
+        bytes: usize,
+    },
+    /// The way out is no link that a mail may carry.
+    #[error("template `{template}` was given an unsubscribe link that is not https: set site.url to the public address")]
+    UnsubscribeLink {
+        /// The template.
+        template: &'static str,
+    },
+}
+
+/// The templates, compiled for one publisher.
+#[derive(Debug)]
+pub struct Templates {
+    site: Site,
+    html: Handlebars<'static>,
+    plain: Handlebars<'static>,
+}
+
+impl Site {
+    /// The publisher of the settings.
+    pub fn of(config: &crate::base::config::Site) -> Result<Self, ColourError> {
+        let disclaimer = letter::one_line(&config.disclaimer);
+        Ok(Self {
+            name: letter::one_line(&config.name),
+            postal_address: letter::one_line(&config.postal_address),
+            disclaimer: (!disclaimer.is_empty()).then_some(disclaimer),
+            lang: config.language.clone(),
+            palette: Palette::of(&config.colour)?,
+        })
+    }
+}
+
+impl Templates {
+    /// Compiles every template for `site`.
+    pub fn load(site: Site) -> Result<Self, TemplateError> {
+        let mut html = registry();
+        html.register_escape_fn(escape_html);
+        let mjml = include_str!("../../../templates/email/weekly_tip/body.mjml.hbs");
+        register(&mut html, "weekly_tip/body.mjml", &compile::mjml_to_html(WEEKLY_TIP, mjml, &site)?)?;
+        let mut plain = registry();
+        plain.register_escape_fn(handlebars::no_escape);
+        plain.register_helper("wrap", Box::new(wrap::helper));
+        for (name, text) in PLAIN {
+            register(&mut plain, name, text)?;
+        }
+        Ok(Self { site, html, plain })
+    }
+
+    /// The publisher that they were compiled for.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Makes a tip ready for mails; once for each revision.
+    pub fn ready_tip(&self, tip: &TipText) -> ReadyTip {
+        ReadyTip::new(tip, &self.site.palette)
+    }
+
+    /// The mail of one person with her tip of this week.
+    pub fn render_weekly_tip(&self, mail: &WeeklyTip<'_>) -> Result<Rendered, RenderError> {
+        if !dress::may_link(mail.unsubscribe_url) {
+            return Err(RenderError::UnsubscribeLink { template: WEEKLY_TIP });
+        }
+        let context = WeeklyTipContext {
+            site: &self.site,
+            tip: mail.tip,
+            topic: mail.topic,
+            greeting: mail.name.and_then(greeting_name),
+            unsubscribe_url: mail.unsubscribe_url,
+            reason: format!("You get this letter because you are subscribed to {} from {}.", mail.topic, self.site.name),
+        };
+        self.render(WEEKLY_TIP, &context)
+    }
+
+    fn render(&self, template: &'static str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
+        let context = handlebars::Context::wraps(context).map_err(|e| failed(template, e))?;
+        let fill = |registry: &Handlebars<'static>, part: &str| {
+            registry.render_with_context(part, &context).map_err(|e| failed(part, e))
+        };
+        let subject = letter::one_line(&fill(&self.plain, "weekly_tip/subject.txt")?);
+        let text = fill(&self.plain, "weekly_tip/body.txt")?;
+        let html = fill(&self.html, "weekly_tip/body.mjml")?;
+        match () {
+            () if subject.is_empty() => Err(RenderError::Empty { template, part: "subject" }),
+            () if text.trim().is_empty() => Err(RenderError::Empty { template, part: "text" }),
+            () if html.len() >= MAX_HTML => Err(RenderError::TooLarge { template, bytes: html.len() }),
+            () => Ok(Rendered { subject, text, html }),
+        }
+    }
+}
+
+fn registry() -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    for name in UNWANTED {
+        registry.unregister_helper(name);
+    }
+    registry
+}
+
+fn register(registry: &mut Handlebars<'static>, template: &'static str, text: &str) -> Result<(), TemplateError> {
+    let failed = |source| TemplateError::Handlebars { template, source: Box::new(source) };
+    registry.register_template_string(template, text).map_err(failed)
+}
+
+fn failed(template: &str, error: handlebars::RenderError) -> RenderError {
+    let template = error.template_name.clone().unwrap_or_else(|| template.to_owned());
+    match error.reason() {
+        RenderErrorReason::MissingVariable(Some(field)) => RenderError::MissingField { template, field: field.clone() },
+        other => RenderError::Failed { template, why: other.to_string() },
+    }
+}
+
+fn escape_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
