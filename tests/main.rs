@@ -5,3 +5,4 @@ mod support;
 mod app;
 mod layers;
 mod postgres;
+mod schedule;

@@ -1,1 +1,3 @@
 
+pub mod schedule;
+pub mod zone;

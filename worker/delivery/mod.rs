@@ -19,6 +19,7 @@
 pub mod ledger;
 pub mod pump;
 pub mod render;
+pub mod reply;
 
 use jiff::civil::Date;
 
