@@ -17,6 +17,7 @@
 //! What is to be sent, and to whom, is inserted by the floors above; nothing here knows of campaigns.
 
 pub mod ledger;
+pub mod message;
 pub mod pump;
 pub mod render;
 pub mod reply;
