@@ -7,7 +7,7 @@ use super::store;
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-/// Where an act came from.
+/// Where an act or a stop came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// An operator at the command line.
@@ -18,6 +18,8 @@ pub enum Source {
     Page,
     /// The button of a mail program (RFC 8058).
     OneClick,
+    /// A relay that refused the address.
+    Relay,
 }
 
 impl Source {
@@ -28,6 +30,7 @@ impl Source {
             Self::Import => "import",
             Self::Page => "page",
             Self::OneClick => "one_click",
+            Self::Relay => "relay",
         }
     }
 }

@@ -18,7 +18,7 @@ use sqlx::PgPool;
 use std::io::BufRead;
 
 /// Rows written in one transaction: enough that the round trips do not count, few enough that nobody waits for it long.
-const BATCH: usize = 2_000;
+const BATCH: u64 = 2_000;
 
 const COLUMNS: [&str; 4] = ["email", "name", "zone", "stage_date"];
 
@@ -87,7 +87,7 @@ pub async fn import(
     let mut imported = Imported { unknown_columns: columns.unknown.clone(), ..Imported::default() };
     record_act(pool, topic, because, now).await.map_err(|source| ImportError::Database { line: 1, source })?;
     let evidence = Evidence { source: Source::Import, because };
-    let (mut batch, mut lines, mut line) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH), 1);
+    let (mut batch, mut lines, mut line) = (Vec::new(), Vec::new(), 1);
     loop {
         let row = next(&mut rows, line + 1)?;
         let ended = row.is_none();
@@ -102,7 +102,7 @@ pub async fn import(
                 Err(reason) => imported.refused.push(Remark { line, reason }),
             }
         }
-        if batch.len() == BATCH || ended {
+        if ended || imported.rows.is_multiple_of(BATCH) {
             let outcomes =
                 write(pool, keyring, topic, &batch, evidence, now).await.map_err(|source| ImportError::Database { line, source })?;
             lines.drain(..).zip(outcomes).for_each(|(line, outcome)| imported.count(line, outcome));
@@ -179,6 +179,7 @@ impl Columns {
         match columns.at[0] {
             Some(_) => Ok(columns),
             None if names.len() == 1 && names[0].contains([';', '\t']) => wrong("columns must be separated by commas".to_owned()),
+            None if names.iter().any(|n| n.contains('@')) => wrong("it is a row of people".to_owned()),
             None => wrong(format!("`email` is not among {}", columns.unknown.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))),
         }
     }

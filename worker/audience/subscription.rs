@@ -130,10 +130,10 @@ async fn fill_in(
 }
 
 // Of several rows about one person the first is what it is; the others change nothing any more.
-fn in_order(people: &[NewSubscriber], mut known: HashMap<&str, Outcome>) -> Vec<Outcome> {
+fn in_order<'p>(people: &'p [NewSubscriber], mut known: HashMap<&'p str, Outcome>) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(people.len());
     for person in people {
-        let outcome = known[person.address.key()].clone();
+        let outcome = known[person.address.key()].clone(); // everyone has one: an erasure takes the audience lock alone
         if let Outcome::Added(id) = outcome {
             known.insert(person.address.key(), Outcome::Unchanged(id));
         }
