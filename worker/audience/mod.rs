@@ -6,6 +6,7 @@
 pub mod consent;
 pub mod csv;
 pub mod import;
+pub mod listing;
 pub mod store;
 pub mod subscriber;
 pub mod subscription;

@@ -1,4 +1,4 @@
-//! The SQL of the audience: free functions on the caller's connection, so that the caller owns the transaction.
+//! The SQL that changes the audience: free functions on the caller's connection, so that the caller owns the transaction.
 //!
 //! Everything for many people at once goes through arrays, in the order of a unique key, so that two imports at a time
 //! wait for each other and never deadlock. Called by this module and by `people`.

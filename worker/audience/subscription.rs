@@ -4,14 +4,15 @@
 //! left or is suppressed: those are reported, and nothing about them changes.
 
 use super::{
-    consent::{Act, Evidence},
+    consent::{Act, Evidence, Source},
     store,
     subscriber::NewSubscriber,
     suppression::{self, Suppression},
+    topic::Topic,
 };
 use crate::base::keys::Keyring;
 use jiff::Timestamp;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use std::collections::{HashMap, HashSet};
 
 /// What became of one person.
@@ -49,6 +50,26 @@ pub async fn confirm(
     store::insert_consents(conn, &added, Some(topic_id), Act::Confirmed, evidence.source, Some(evidence.because), now).await?;
     fill_in(conn, &fresh, &ids, &added, &created).await?;
     Ok(in_order(people, known))
+}
+
+/// Subscribes one person by an operator's act, which is recorded beside the consent.
+pub async fn add(
+    pool: &PgPool,
+    keyring: &Keyring,
+    topic: &Topic,
+    person: NewSubscriber,
+    because: &str,
+    now: Timestamp,
+) -> sqlx::Result<Outcome> {
+    let mut tx = pool.begin().await?;
+    let evidence = Evidence { source: Source::Operator, because };
+    let outcome = confirm(&mut tx, keyring, topic.id, &[person], evidence, now).await?.remove(0);
+    if let Outcome::Added(id) = outcome {
+        let detail = format!("{}: {because}", topic.name);
+        store::insert_operator_act(&mut tx, "subscriber added", "subscriber", Some(id), &detail, now).await?;
+    }
+    tx.commit().await?;
+    Ok(outcome)
 }
 
 async fn suppressed_by_address<'p>(

@@ -5,7 +5,8 @@
 //! edition that is being planned slip through; with two, a crash in between is caught at the claim. Called by the pages,
 //! the command line and the job after a refused address. A second call of any of them changes nothing.
 
-use super::store;
+mod store;
+
 use crate::{
     audience::{
         consent::{self, Act},

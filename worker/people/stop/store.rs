@@ -4,7 +4,7 @@
 //! erased all but a confirmation), and so does a subscription that is not confirmed when its basis is the topic. The
 //! ledger's claim and mark carry the same check. Deliveries are locked in the order of (period, id) as everywhere.
 
-use super::stop::{Scope, Standing};
+use super::{Scope, Standing};
 use crate::base::time::{civil_to_db, from_db, to_db};
 use jiff::{Timestamp, civil::Date};
 use sqlx::PgConnection;
