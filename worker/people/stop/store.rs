@@ -1,8 +1,7 @@
 //! The SQL of the stop: a person's standing, and her deliveries that wait to be sent.
 //!
-//! Two statements here say what stands against a delivery, by its basis: a suppression blocks it (unsubscribe_all and
-//! erased all but a confirmation), and so does a subscription that is not confirmed when its basis is the topic. The
-//! ledger's claim and mark carry the same check. Deliveries are locked in the order of (period, id) as everywhere.
+//! What stands against a delivery, by its basis, says the view `delivery_refusals`, as it does for the ledger's claim and
+//! mark. Editions are locked before deliveries, and those in the order of (period, id), as everywhere.
 
 use super::{Scope, Standing};
 use crate::base::time::{civil_to_db, from_db, to_db};
@@ -33,24 +32,14 @@ pub(super) async fn leave_topic(conn: &mut PgConnection, subscriber_id: i64, top
 pub(super) async fn skip_what_is_stopped(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<u64> {
     let skipped = sqlx::query_scalar!(
         r#"WITH stopped AS (
-            SELECT d.period, d.id, d.segment_id, coalesce('suppressed: ' || suppressed.kind, 'unsubscribed') AS reason
-            FROM deliveries d
-            LEFT JOIN LATERAL (
-                SELECT s.kind FROM suppressions s
-                WHERE s.subscriber_id = $1 AND s.lifted_at IS NULL AND s.kind <> 'unsubscribe_all'
-                  AND (d.basis <> 'confirmation' OR s.kind <> 'erased')
-                ORDER BY s.at, s.id LIMIT 1) suppressed ON true
-            WHERE d.subscriber_id = $1 AND d.state IN ('queued', 'claimed', 'deferred')
-              AND (suppressed.kind IS NOT NULL
-                OR d.basis <> 'confirmation' AND EXISTS (
-                    SELECT FROM suppressions s WHERE s.subscriber_id = $1 AND s.lifted_at IS NULL AND s.kind = 'unsubscribe_all')
-                OR d.basis = 'topic' AND NOT EXISTS (
-                    SELECT FROM subscriptions s WHERE s.subscriber_id = $1 AND s.topic_id = d.topic_id AND s.standing = 'confirmed'))
+            SELECT d.period, d.id, d.segment_id, r.refusal
+            FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
+            WHERE d.subscriber_id = $1 AND d.state IN ('queued', 'claimed', 'deferred') AND r.refusal IS NOT NULL
             ORDER BY d.period, d.id FOR UPDATE OF d),
         freed AS (
             DELETE FROM segments_given g USING stopped WHERE g.subscriber_id = $1 AND g.segment_id = stopped.segment_id),
         skipped AS (
-            UPDATE deliveries d SET state = 'skipped', reason = stopped.reason, ready_at = NULL, finished_at = $2
+            UPDATE deliveries d SET state = 'skipped', reason = stopped.refusal, ready_at = NULL, finished_at = $2
             FROM stopped WHERE d.period = stopped.period AND d.id = stopped.id RETURNING d.id)
         SELECT count(*) AS "count!" FROM skipped"#,
         subscriber_id,
@@ -123,7 +112,8 @@ pub(super) async fn lock_editions_skipped_in(conn: &mut PgConnection, subscriber
     sqlx::query!(
         "SELECT id FROM editions WHERE id IN (
             SELECT edition_id FROM deliveries
-            WHERE subscriber_id = $1 AND state = 'skipped' AND reason = 'unsubscribed' AND finished_at >= $2)
+            WHERE subscriber_id = $1 AND state = 'skipped' AND finished_at >= $2
+              AND reason IN ('unsubscribed', 'suppressed: unsubscribe_all'))
          ORDER BY id FOR NO KEY UPDATE",
         subscriber_id,
         to_db(since),
@@ -139,16 +129,14 @@ pub(super) async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, sin
     sqlx::query_scalar!(
         r#"WITH wanted AS (
             SELECT d.period, d.id, d.segment_id, d.due_at
-            FROM deliveries d LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period
-            WHERE d.subscriber_id = $1 AND d.state = 'skipped' AND d.reason = 'unsubscribed' AND d.finished_at >= $2
+            FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
+            LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period
+            WHERE d.subscriber_id = $1 AND d.state = 'skipped' AND d.finished_at >= $2
+              AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all')
               AND coalesce(e.state NOT IN ('cancelled', 'skipped')
                 AND greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) > $3, true)
               AND (d.valid_until IS NULL OR d.valid_until > $3)
-              AND NOT EXISTS (
-                SELECT FROM suppressions s WHERE s.subscriber_id = $1 AND s.lifted_at IS NULL
-                  AND (d.basis <> 'confirmation' OR s.kind NOT IN ('unsubscribe_all', 'erased')))
-              AND (d.basis <> 'topic' OR EXISTS (
-                SELECT FROM subscriptions s WHERE s.subscriber_id = $1 AND s.topic_id = d.topic_id AND s.standing = 'confirmed'))
+              AND r.refusal IS NULL
             ORDER BY d.period, d.id FOR UPDATE OF d),
         given AS (
             INSERT INTO segments_given (subscriber_id, segment_id)
