@@ -4,8 +4,11 @@
 
 mod config;
 mod context;
+mod import_subscribers;
 mod logging;
 mod migrate;
+mod subscriber;
+mod suppress;
 mod template;
 
 pub use context::Context;
@@ -34,6 +37,21 @@ enum Command {
     /// Check the templates of mails
     #[command(subcommand)]
     Template(template::Command),
+    /// People: add, list, show
+    #[command(subcommand)]
+    Subscriber(subscriber::Command),
+    /// Addresses that must not be mailed: add, list, remove
+    #[command(subcommand)]
+    Suppress(suppress::Command),
+    /// Import articles or subscribers
+    #[command(subcommand)]
+    Import(Import),
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// Import subscribers from a CSV file
+    Subscribers(import_subscribers::Args),
 }
 
 /// Runs the program and gives its exit code.
@@ -61,5 +79,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
         Command::Template(command) => template::run(&command, &ctx),
+        Command::Subscriber(command) => subscriber::run(command, &ctx).await,
+        Command::Suppress(command) => suppress::run(command, &ctx).await,
+        Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,
     }
 }

@@ -1,0 +1,77 @@
+//! The SQL behind what is known of one person.
+
+use super::{ConsentAct, DeliveryRecord, Particulars, TopicStanding};
+use crate::base::time::{civil_from_db, from_db};
+use sqlx::PgConnection;
+
+/// The address as given and the particulars of the subscriber with this key.
+pub(super) async fn particulars(conn: &mut PgConnection, key: &str) -> sqlx::Result<Option<(String, Particulars)>> {
+    let row = sqlx::query!(
+        r#"SELECT id, address AS "address!", name, zone, stage_date, paused_until, created_at FROM subscribers WHERE address_key = $1"#,
+        key,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let particulars = Particulars {
+            id: row.id,
+            name: row.name,
+            zone: row.zone,
+            stage_date: row.stage_date.map(civil_from_db),
+            paused_until: row.paused_until.map(from_db),
+            since: from_db(row.created_at),
+        };
+        (row.address, particulars)
+    }))
+}
+
+/// Her standing with each topic, by name.
+pub(super) async fn topics(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<TopicStanding>> {
+    let rows = sqlx::query!(
+        "SELECT t.name, s.standing, s.changed_at FROM subscriptions s JOIN topics t ON t.id = s.topic_id
+         WHERE s.subscriber_id = $1 ORDER BY t.name",
+        id,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|r| TopicStanding { topic: r.name, standing: r.standing, since: from_db(r.changed_at) }).collect())
+}
+
+/// Her acts of consent, the oldest first.
+pub(super) async fn consents(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<ConsentAct>> {
+    let rows = sqlx::query!(
+        r#"SELECT c.at, c.act, t.name AS "topic?", c.source, c.wording
+           FROM consents c LEFT JOIN topics t ON t.id = c.topic_id WHERE c.subscriber_id = $1 ORDER BY c.id"#,
+        id,
+    )
+    .fetch_all(conn)
+    .await?;
+    let act = rows.into_iter().map(|r| ConsentAct { at: from_db(r.at), act: r.act, topic: r.topic, source: r.source, wording: r.wording });
+    Ok(act.collect())
+}
+
+/// The latest deliveries to her, the latest first.
+pub(super) async fn deliveries(conn: &mut PgConnection, id: i64, limit: i64) -> sqlx::Result<Vec<DeliveryRecord>> {
+    let rows = sqlx::query!(
+        r#"SELECT d.due_at, c.name AS "campaign?", e.occurrence AS "edition?", r.subject AS "subject?", d.state, d.reason, d.reply, d.handing_over_at
+           FROM deliveries d
+           LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period LEFT JOIN campaigns c ON c.id = e.campaign_id
+           LEFT JOIN tip_revisions r ON r.id = d.tip_revision_id
+           WHERE d.subscriber_id = $1 ORDER BY d.due_at DESC, d.id DESC LIMIT $2"#,
+        id,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let record = rows.into_iter().map(|r| DeliveryRecord {
+        due_at: from_db(r.due_at),
+        campaign: r.campaign,
+        edition: r.edition,
+        subject: r.subject,
+        state: r.state,
+        reason: r.reason,
+        reply: r.reply,
+        handing_over_at: r.handing_over_at.map(from_db),
+    });
+    Ok(record.collect())
+}

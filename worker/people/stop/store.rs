@@ -1,0 +1,216 @@
+//! The SQL of the stop: a person's standing, and her deliveries that wait to be sent.
+//!
+//! What stands against a delivery, by its basis, says the view `delivery_refusals`, as it does for the ledger's claim and
+//! mark. Editions are locked before deliveries, and those in the order of (period, id), as everywhere.
+
+use super::{Scope, Standing};
+use crate::base::time::{civil_to_db, from_db, to_db};
+use jiff::{Timestamp, civil::Date};
+use sqlx::PgConnection;
+
+/// Holds a subscriber's row, so that her stops and undos go one after the other; her key is none when she is erased.
+pub(super) async fn lock_subscriber(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Option<String>>> {
+    // NO KEY: planning inserts deliveries that refer to her meanwhile.
+    sqlx::query_scalar!("SELECT address_key FROM subscribers WHERE id = $1 FOR NO KEY UPDATE", id).fetch_optional(conn).await
+}
+
+/// Ends a subscription; false when it is ended already or never was.
+pub(super) async fn leave_topic(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64, now: Timestamp) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE subscriptions SET standing = 'unsubscribed', changed_at = $3
+         WHERE subscriber_id = $1 AND topic_id = $2 AND standing <> 'unsubscribed'",
+        subscriber_id,
+        topic_id,
+        to_db(now),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Skips what waits to be sent to a person and is stopped now; its segments become free again.
+pub(super) async fn skip_what_is_stopped(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<u64> {
+    let skipped = sqlx::query_scalar!(
+        r#"WITH stopped AS (
+            SELECT d.period, d.id, d.segment_id, r.refusal
+            FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
+            WHERE d.subscriber_id = $1 AND d.state IN ('queued', 'claimed', 'deferred') AND r.refusal IS NOT NULL
+            ORDER BY d.period, d.id FOR UPDATE OF d),
+        freed AS (
+            DELETE FROM segments_given g USING stopped WHERE g.subscriber_id = $1 AND g.segment_id = stopped.segment_id),
+        skipped AS (
+            UPDATE deliveries d SET state = 'skipped', reason = stopped.refusal, ready_at = NULL, finished_at = $2
+            FROM stopped WHERE d.period = stopped.period AND d.id = stopped.id RETURNING d.id)
+        SELECT count(*) AS "count!" FROM skipped"#,
+        subscriber_id,
+        to_db(now),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(skipped.unsigned_abs())
+}
+
+/// A leaving that stands.
+pub(super) struct Left {
+    pub(super) scope: Scope,
+    pub(super) at: Timestamp,
+}
+
+/// The last leaving after `since`, of this topic or of everything, that still stands.
+pub(super) async fn last_leaving(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64, since: Timestamp) -> sqlx::Result<Option<Left>> {
+    let row = sqlx::query!(
+        "SELECT c.topic_id, c.at FROM consents c
+         WHERE c.subscriber_id = $1 AND c.act = 'withdrawn' AND c.at > $3
+           AND (c.topic_id = $2 AND EXISTS (
+                SELECT FROM subscriptions s WHERE s.subscriber_id = $1 AND s.topic_id = $2 AND s.standing = 'unsubscribed')
+             OR c.topic_id IS NULL AND EXISTS (
+                SELECT FROM suppressions s WHERE s.subscriber_id = $1 AND s.kind = 'unsubscribe_all' AND s.lifted_at IS NULL))
+           AND NOT EXISTS (
+                SELECT FROM consents later WHERE later.subscriber_id = $1 AND later.id > c.id
+                  AND later.act <> 'withdrawn' AND later.topic_id IS NOT DISTINCT FROM c.topic_id)
+         ORDER BY c.id DESC LIMIT 1",
+        subscriber_id,
+        topic_id,
+        to_db(since),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Left { scope: row.topic_id.map_or(Scope::Everything, Scope::Topic), at: from_db(row.at) }))
+}
+
+/// Gives a subscription back the standing that it had before it was ended: it was unconfirmed if she had only asked.
+pub(super) async fn return_to_topic(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE subscriptions SET changed_at = $3, standing = CASE (
+            SELECT c.act FROM consents c WHERE c.subscriber_id = $1 AND c.topic_id = $2 AND c.act <> 'withdrawn' ORDER BY c.id DESC LIMIT 1)
+            WHEN 'asked' THEN 'unconfirmed' ELSE 'confirmed' END
+         WHERE subscriber_id = $1 AND topic_id = $2 AND standing = 'unsubscribed'",
+        subscriber_id,
+        topic_id,
+        to_db(now),
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// Lifts the suppression that leaving everything was.
+pub(super) async fn lift_unsubscribe_all(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE suppressions SET lifted_at = $2, lifted_reason = 'she took it back'
+         WHERE subscriber_id = $1 AND kind = 'unsubscribe_all' AND lifted_at IS NULL",
+        subscriber_id,
+        to_db(now),
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// Holds the editions in which a person was skipped as unsubscribed after `since`.
+pub(super) async fn lock_editions_skipped_in(conn: &mut PgConnection, subscriber_id: i64, since: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!(
+        "SELECT id FROM editions WHERE id IN (
+            SELECT edition_id FROM deliveries
+            WHERE subscriber_id = $1 AND state = 'skipped' AND finished_at >= $2
+              AND reason IN ('unsubscribed', 'suppressed: unsubscribe_all'))
+         ORDER BY id FOR NO KEY UPDATE",
+        subscriber_id,
+        to_db(since),
+    )
+    .fetch_all(conn)
+    .await
+    .map(drop)
+}
+
+/// Queues again what was skipped as unsubscribed after `since`, may still be sent, is allowed now, and whose segment was
+/// not given to her meanwhile. The edition of each comes back.
+pub(super) async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, since: Timestamp, now: Timestamp) -> sqlx::Result<Vec<Option<i64>>> {
+    sqlx::query_scalar!(
+        r#"WITH wanted AS (
+            SELECT d.period, d.id, d.segment_id, d.due_at
+            FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
+            LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period
+            WHERE d.subscriber_id = $1 AND d.state = 'skipped' AND d.finished_at >= $2
+              AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all')
+              AND coalesce(e.state NOT IN ('cancelled', 'skipped')
+                AND greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) > $3, true)
+              AND (d.valid_until IS NULL OR d.valid_until > $3)
+              AND r.refusal IS NULL
+            ORDER BY d.period, d.id FOR UPDATE OF d),
+        given AS (
+            INSERT INTO segments_given (subscriber_id, segment_id)
+            SELECT DISTINCT $1::bigint, segment_id FROM wanted WHERE segment_id IS NOT NULL
+            ON CONFLICT DO NOTHING RETURNING segment_id),
+        back AS (
+            SELECT DISTINCT ON (coalesce(segment_id, -id)) period, id FROM wanted
+            WHERE segment_id IS NULL OR segment_id IN (SELECT segment_id FROM given)
+            ORDER BY coalesce(segment_id, -id), due_at, id)
+        -- One that was tried before waits a little: its relay had asked for time.
+        UPDATE deliveries d SET state = 'queued', reason = NULL, finished_at = NULL, worker_id = NULL,
+            ready_at = CASE WHEN d.attempts = 0 THEN d.due_at ELSE greatest(d.due_at, $3 + interval '5 minutes') END
+        FROM back WHERE d.period = back.period AND d.id = back.id
+        RETURNING d.edition_id"#,
+        subscriber_id,
+        to_db(since),
+        to_db(now),
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Sets finished editions going again, since they have something to send.
+pub(super) async fn run_on(conn: &mut PgConnection, editions: &[Option<i64>]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE editions SET state = 'running', finished_at = NULL WHERE id = ANY($1) AND state = 'finished'",
+        editions as &[Option<i64>],
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// How a person stands with a topic; what can be undone is not looked at.
+pub(super) async fn standing(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64) -> sqlx::Result<Option<Standing>> {
+    let row = sqlx::query!(
+        r#"SELECT t.name, coalesce(s.standing = 'confirmed', false) AS "subscribed!",
+            EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = $1 AND x.lifted_at IS NULL AND x.kind = 'unsubscribe_all') AS "everything!",
+            EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = $1 AND x.lifted_at IS NULL AND x.kind <> 'unsubscribe_all') AS "suppressed!"
+           FROM subscribers p CROSS JOIN topics t LEFT JOIN subscriptions s ON s.subscriber_id = p.id AND s.topic_id = t.id
+           WHERE p.id = $1 AND t.id = $2"#,
+        subscriber_id,
+        topic_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Standing {
+        topic_name: row.name,
+        subscribed: row.subscribed,
+        everything: row.everything,
+        suppressed: row.suppressed,
+        undo_until: None,
+    }))
+}
+
+/// A refusal of an address, as the ledger recorded it.
+pub(super) struct Refusal {
+    pub(super) subscriber_id: i64,
+    pub(super) code: String,
+    /// A hard bounce of hers was recorded since.
+    pub(super) recorded: bool,
+}
+
+/// The refusal that failed a delivery, unless it is a test's or did not fail.
+pub(super) async fn refusal(conn: &mut PgConnection, period: Date, delivery_id: i64) -> sqlx::Result<Option<Refusal>> {
+    let row = sqlx::query!(
+        r#"SELECT d.subscriber_id AS "subscriber_id!", coalesce(d.enhanced_code, d.reply_code::text, 'no code') AS "code!",
+            EXISTS (SELECT FROM suppressions s WHERE s.subscriber_id = d.subscriber_id AND s.kind = 'hard_bounce'
+                AND s.at >= coalesce(d.finished_at, d.handing_over_at)) AS "recorded!"
+           FROM deliveries d WHERE d.period = $1 AND d.id = $2 AND d.state = 'failed' AND d.subscriber_id IS NOT NULL"#,
+        civil_to_db(period),
+        delivery_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Refusal { subscriber_id: row.subscriber_id, code: row.code, recorded: row.recorded }))
+}
