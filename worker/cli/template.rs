@@ -60,6 +60,7 @@ fn publisher(ctx: &Context) -> anyhow::Result<Site> {
             *value = stand_in;
         }
     }
+    site.disclaimer = site.disclaimer.or(sample.disclaimer);
     Ok(site)
 }
 

@@ -4,10 +4,7 @@
 //! and are put in here. Called by `Templates::load` alone.
 
 use super::{Site, TemplateError};
-use mrml::prelude::{
-    parser::{ParserOptions, memory_loader::MemoryIncludeLoader},
-    render::RenderOptions,
-};
+use mrml::prelude::{parser::ParserOptions, render::RenderOptions};
 
 const SERIF: &str = "Charter, 'Iowan Old Style', 'Palatino Linotype', Palatino, Georgia, 'Times New Roman', serif";
 const SANS: &str = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
@@ -16,7 +13,7 @@ const SANS: &str = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Helvetica Ne
 const FILLER: &str = "&#847;&zwnj;&nbsp;";
 const FILLER_TIMES: usize = 40;
 
-/// The parts that templates include.
+/// The parts that templates include. Put in as text: mrml's own including loses the width of what surrounds a part.
 const LAYOUT: [(&str, &str); 3] = [
     ("layout/head.mjml.hbs", include_str!("../../../templates/email/layout/head.mjml.hbs")),
     ("layout/masthead.mjml.hbs", include_str!("../../../templates/email/layout/masthead.mjml.hbs")),
@@ -26,10 +23,10 @@ const LAYOUT: [(&str, &str); 3] = [
 /// Compiles the MJML of the template `name`; its placeholders for mails survive.
 pub(super) fn mjml_to_html(name: &'static str, mjml: &str, site: &Site) -> Result<String, TemplateError> {
     let failed = |why: String| TemplateError::Mjml { template: name, why };
-    let settled = |text: &str| settle(text, site);
-    let layout: Vec<(&str, String)> = LAYOUT.iter().map(|(path, text)| (*path, settled(text))).collect();
-    let parser = ParserOptions { include_loader: Box::new(MemoryIncludeLoader::from(layout)) };
-    let parsed = mrml::parse_with_options(settled(mjml), &parser).map_err(|e| failed(e.to_string()))?;
+    let whole = LAYOUT.iter().fold(mjml.to_owned(), |whole, (path, part)| {
+        whole.replace(&format!("<mj-include path=\"{path}\" />"), part)
+    });
+    let parsed = mrml::parse_with_options(settle(&whole, site), &ParserOptions::default()).map_err(|e| failed(e.to_string()))?;
     if let Some(warning) = parsed.warnings.first() {
         return Err(failed(warning.to_string()));
     }
@@ -38,7 +35,7 @@ pub(super) fn mjml_to_html(name: &'static str, mjml: &str, site: &Site) -> Resul
     let html = parsed.element.render(&options).map_err(|e| failed(e.to_string()))?;
     match html.split_once("[[") {
         Some((_, rest)) => Err(failed(format!("`[[{}]]` is no colour, font or word that is known", rest.split("]]").next().unwrap_or("")))),
-        None => Ok(tighten(&html)),
+        None => Ok(tighten(&without_label(&html))),
     }
 }
 
@@ -48,6 +45,15 @@ fn settle(text: &str, site: &Site) -> String {
     let filler = ("filler".to_owned(), FILLER.repeat(FILLER_TIMES));
     let all = site.palette.named().into_iter().chain(words).chain([filler]);
     all.fold(text.to_owned(), |text, (name, value)| text.replace(&format!("[[{name}]]"), &value))
+}
+
+// mrml repeats the title as the name of the mail's wrapper, where screen readers would say it once more before the
+// heading, outside of every landmark.
+fn without_label(html: &str) -> String {
+    match html.split_once(" aria-label=\"").and_then(|(before, rest)| Some((before, rest.split_once('"')?.1))) {
+        Some((before, after)) => format!("{before}{after}"),
+        None => html.to_owned(),
+    }
 }
 
 // The indentation of the source would be sent a million times.

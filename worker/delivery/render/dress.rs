@@ -7,8 +7,10 @@
 use super::palette::Palette;
 
 /// Gives `html` its styles; the links in the colours of `palette`.
-pub(super) fn dress(html: &str, palette: &Palette) -> String {
-    let shift = heading_shift(html);
+///
+/// `start` is the side on which lines begin: left, or right in a script that is written from there.
+pub(super) fn dress(html: &str, palette: &Palette, start: &str) -> String {
+    let suit = Suit { palette, start, shift: heading_shift(html) };
     let mut out = String::with_capacity(html.len() * 2);
     let mut rest = html;
     let mut open_links = Vec::new();
@@ -20,7 +22,7 @@ pub(super) fn dress(html: &str, palette: &Palette) -> String {
             continue;
         };
         rest = &rest[at + tag.length..];
-        write_tag(&mut out, &tag, shift, palette, &mut open_links);
+        suit.write_tag(&mut out, &tag, &mut open_links);
     }
     out.push_str(rest);
     out
@@ -81,26 +83,50 @@ impl<'a> Tag<'a> {
     }
 }
 
-fn write_tag(out: &mut String, tag: &Tag<'_>, shift: i8, palette: &Palette, open_links: &mut Vec<bool>) {
-    let name = tag.name.to_ascii_lowercase();
-    if name == "a" {
-        return write_link(out, tag, palette, open_links);
+// What is the same for a whole body.
+struct Suit<'a> {
+    palette: &'a Palette,
+    start: &'a str,
+    shift: i8,
+}
+
+impl Suit<'_> {
+    fn write_tag(&self, out: &mut String, tag: &Tag<'_>, open_links: &mut Vec<bool>) {
+        let name = tag.name.to_ascii_lowercase();
+        if name == "a" {
+            return self.write_link(out, tag, open_links);
+        }
+        if name == "img" {
+            return out.push_str(tag.attribute("alt").unwrap_or(""));
+        }
+        let heading = heading_level(&name).map(|level| format!("h{}", (level + self.shift).clamp(2, 6)));
+        let name = heading.unwrap_or(name);
+        let Some(style) = style_of(&name) else { return };
+        out.push('<');
+        if tag.closing {
+            out.push('/');
+        }
+        out.push_str(&name);
+        if !tag.closing {
+            let style = style.replace("[[accent]]", &self.palette.accent).replace("[[start]]", self.start);
+            write_attributes(out, tag, &name, &style);
+        }
+        out.push('>');
     }
-    if name == "img" {
-        return out.push_str(tag.attribute("alt").unwrap_or(""));
+
+    fn write_link(&self, out: &mut String, tag: &Tag<'_>, open_links: &mut Vec<bool>) {
+        if tag.closing {
+            if open_links.pop() == Some(true) {
+                out.push_str("</a>");
+            }
+            return;
+        }
+        let target = tag.attribute("href").filter(|url| may_link(url) || url.starts_with("mailto:"));
+        open_links.push(target.is_some());
+        if let Some(url) = target {
+            out.push_str(&format!("<a href=\"{url}\" style=\"color:{};text-decoration:underline;\">", self.palette.accent));
+        }
     }
-    let heading = heading_level(&name).map(|level| format!("h{}", (level + shift).clamp(2, 6)));
-    let name = heading.unwrap_or(name);
-    let Some(style) = style_of(&name) else { return };
-    out.push('<');
-    if tag.closing {
-        out.push('/');
-    }
-    out.push_str(&name);
-    if !tag.closing {
-        write_attributes(out, tag, &name, style);
-    }
-    out.push('>');
 }
 
 fn write_attributes(out: &mut String, tag: &Tag<'_>, name: &str, style: &str) {
@@ -122,20 +148,6 @@ fn write_attributes(out: &mut String, tag: &Tag<'_>, name: &str, style: &str) {
     out.push('"');
 }
 
-fn write_link(out: &mut String, tag: &Tag<'_>, palette: &Palette, open_links: &mut Vec<bool>) {
-    if tag.closing {
-        if open_links.pop() == Some(true) {
-            out.push_str("</a>");
-        }
-        return;
-    }
-    let target = tag.attribute("href").filter(|url| may_link(url) || url.starts_with("mailto:"));
-    open_links.push(target.is_some());
-    if let Some(url) = target {
-        out.push_str(&format!("<a href=\"{url}\" style=\"color:{};text-decoration:underline;\">", palette.accent));
-    }
-}
-
 // The highest heading of the body becomes h2, whatever level the article gave it.
 fn heading_shift(html: &str) -> i8 {
     let highest = (1..=6).find(|level| html.contains(&format!("<h{level}>")) || html.contains(&format!("<h{level} ")));
@@ -153,11 +165,11 @@ fn style_of(name: &str) -> Option<&'static str> {
         "h2" => "margin:1.5em 0 0.5em;font-size:21px;line-height:1.3;font-weight:bold;",
         "h3" => "margin:1.4em 0 0.4em;font-size:18px;line-height:1.35;font-weight:bold;",
         "h4" | "h5" | "h6" => "margin:1.2em 0 0.3em;font-size:17px;line-height:1.4;font-weight:bold;font-style:italic;",
-        "ul" | "ol" => "margin:0 0 1em;padding-left:1.4em;padding-right:0;",
+        "ul" | "ol" => "margin:0 0 1em;padding-[[start]]:1.4em;",
         "li" => "margin:0 0 0.4em;",
-        "blockquote" => "margin:0 0 1em;padding:0 1em;border-left:3px solid #8a8174;font-style:italic;",
+        "blockquote" => "margin:0 0 1em;padding:0 1em;border-[[start]]:3px solid [[accent]];font-style:italic;",
         "table" => "width:100%;margin:0 0 1em;border-collapse:collapse;font-size:16px;line-height:1.45;",
-        "th" => "padding:6px 8px;border-bottom:2px solid #8a8174;font-weight:bold;text-align:left;vertical-align:bottom;",
+        "th" => "padding:6px 8px;border-bottom:2px solid #8a8174;font-weight:bold;text-align:[[start]];vertical-align:bottom;",
         "td" => "padding:6px 8px;border-bottom:1px solid #b8b0a4;vertical-align:top;",
         "pre" => "margin:0 0 1em;font-size:14px;line-height:1.5;white-space:pre-wrap;font-family:Consolas,Menlo,monospace;",
         "code" => "font-size:0.9em;font-family:Consolas,Menlo,monospace;",
@@ -173,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn dressed(html: &str) -> String {
-        dress(html, &Palette::of("#1f5c57").unwrap())
+        dress(html, &Palette::of("#1f5c57").unwrap(), "left")
     }
 
     #[test]

@@ -113,8 +113,8 @@ impl ReadyTip {
     /// Makes a tip ready for mails in the colours of `palette`.
     pub fn new(tip: &TipText, palette: &Palette) -> Self {
         let subject = one_line(&tip.subject);
-        let body_html = dress::dress(&stand_in::markdown_to_html(&tip.markdown), palette);
-        let rtl = is_right_to_left(&subject);
+        let (dir, align) = if is_right_to_left(&subject) { ("rtl", "right") } else { ("ltr", "left") };
+        let body_html = dress::dress(&stand_in::markdown_to_html(&tip.markdown), palette, align);
         let article_title = one_line(&tip.article_title);
         let article_date = tip.article_date.map(|date| date.strftime("%-d %B %Y").to_string());
         Self {
@@ -130,8 +130,8 @@ impl ReadyTip {
             },
             article_title,
             article_date,
-            dir: if rtl { "rtl" } else { "ltr" },
-            align: if rtl { "right" } else { "left" },
+            dir,
+            align,
             subject,
         }
     }
@@ -170,12 +170,12 @@ fn is_right_to_left(text: &str) -> bool {
 }
 
 fn readings(sources: &[Source]) -> Vec<Reading> {
-    let sources = sources.iter().filter(|source| !source.text.trim().is_empty() || source.url.is_some());
-    sources.enumerate().map(|(at, source)| reading(at + 1, source)).collect()
+    let readings = sources.iter().map(reading).filter(|reading| !reading.text.is_empty());
+    readings.enumerate().map(|(at, reading)| Reading { number: at + 1, ..reading }).collect()
 }
 
 // An address may stand apart or in the text; it is shown once, as a link when a mail may carry it.
-fn reading(number: usize, source: &Source) -> Reading {
+fn reading(source: &Source) -> Reading {
     let text = one_line(&source.text);
     let found = text.split(' ').map(trim_address).find(|word| dress::may_link(word)).map(str::to_owned);
     let url = source.url.clone().filter(|url| dress::may_link(url)).or(found);
@@ -183,7 +183,7 @@ fn reading(number: usize, source: &Source) -> Reading {
     let said: Vec<&str> = text.split(' ').filter(|word| Some(trim_address(word)) != url.as_deref()).collect();
     let said = said.join(" ");
     let text = if said.chars().any(char::is_alphanumeric) { said } else { host.clone().unwrap_or(text) };
-    Reading { number, text, url, host }
+    Reading { number: 0, text, url, host }
 }
 
 fn trim_address(word: &str) -> &str {
@@ -235,14 +235,14 @@ mod tests {
 
     #[test]
     fn a_reference_shows_its_address_once() {
-        let made = reading(1, &Source { text: "Guideline on rest, 2021. https://www.example.org/rest.".into(), url: None });
+        let made = reading(&Source { text: "Guideline on rest, 2021. https://www.example.org/rest.".into(), url: None });
         assert_eq!((made.url.as_deref(), made.host.as_deref()), (Some("https://www.example.org/rest"), Some("example.org")));
         assert_eq!(made.text, "Guideline on rest, 2021.");
     }
 
     #[test]
     fn a_link_that_a_mail_may_not_carry_stays_text() {
-        let made = reading(1, &Source { text: "Old page http://example.org/a".into(), url: Some("javascript:alert(1)".into()) });
+        let made = reading(&Source { text: "Old page http://example.org/a".into(), url: Some("javascript:alert(1)".into()) });
         assert_eq!((made.text.as_str(), made.url), ("Old page http://example.org/a", None));
     }
 }

@@ -6,6 +6,9 @@
 /// The ratio of contrast that AA wants for text (WCAG 2.2, 1.4.3), with a little to spare for rounding.
 const READABLE: f64 = 4.6;
 
+/// Thin letters shine out on a dark ground: a little more there.
+const READABLE_AT_NIGHT: f64 = 6.0;
+
 /// Colours as `#rrggbb`, each with its counterpart for a dark screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Palette {
@@ -35,8 +38,8 @@ impl Palette {
     pub fn of(colour: &str) -> Result<Self, ColourError> {
         let given = Rgb::parse(colour).ok_or_else(|| ColourError(colour.to_owned()))?;
         Ok(Self {
-            accent: given.readable_on(&[fixed("sheet").0, fixed("paper").0], Rgb([0.0; 3])).to_string(),
-            dark_accent: given.readable_on(&[fixed("sheet").1, fixed("paper").1], Rgb([255.0; 3])).to_string(),
+            accent: given.readable_on(&[fixed("sheet").0, fixed("paper").0], -0.01, READABLE).to_string(),
+            dark_accent: given.readable_on(&[fixed("sheet").1, fixed("paper").1], 0.01, READABLE_AT_NIGHT).to_string(),
         })
     }
 
@@ -68,20 +71,38 @@ impl Rgb {
         Some(Self([part(0)?, part(2)?, part(4)?]))
     }
 
-    // Moves towards black or white until it can be read on each of the grounds.
-    fn readable_on(self, grounds: &[Self], towards: Self) -> Self {
-        (0..=50)
-            .map(|step| self.mixed(towards, f64::from(step) / 50.0).rounded())
-            .find(|colour| grounds.iter().all(|ground| contrast(*colour, *ground) >= READABLE))
-            .unwrap_or(towards)
+    // Keeps hue and saturation, and moves the lightness step by step until it can be read on each of the grounds.
+    fn readable_on(self, grounds: &[Self], step: f64, wanted: f64) -> Self {
+        let (hue, saturation, lightness) = self.hsl();
+        (0..=100)
+            .map(|steps| lightness + f64::from(steps) * step)
+            .map(|lightness| if lightness == self.hsl().2 { self } else { Self::of_hsl(hue, saturation, lightness.clamp(0.0, 1.0)) })
+            .find(|colour| grounds.iter().all(|ground| contrast(*colour, *ground) >= wanted))
+            .unwrap_or(if step > 0.0 { Self([255.0; 3]) } else { Self([0.0; 3]) })
     }
 
-    fn mixed(self, other: Self, share: f64) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] + (other.0[i] - self.0[i]) * share))
+    fn hsl(self) -> (f64, f64, f64) {
+        let [r, g, b] = self.0.map(|part| part / 255.0);
+        let (high, low) = (r.max(g).max(b), r.min(g).min(b));
+        let (lightness, spread) = ((high + low) / 2.0, high - low);
+        if spread == 0.0 {
+            return (0.0, 0.0, lightness);
+        }
+        let hue = match high {
+            h if h == r => (g - b) / spread,
+            h if h == g => (b - r) / spread + 2.0,
+            _ => (r - g) / spread + 4.0,
+        };
+        (hue.rem_euclid(6.0), spread / (1.0 - (2.0 * lightness - 1.0).abs()), lightness)
     }
 
-    fn rounded(self) -> Self {
-        Self(self.0.map(f64::round))
+    fn of_hsl(hue: f64, saturation: f64, lightness: f64) -> Self {
+        let reach = saturation * lightness.min(1.0 - lightness);
+        let part = |offset: f64| {
+            let turn = (offset + hue * 2.0).rem_euclid(12.0);
+            255.0 * (lightness - reach * (turn - 3.0).min(9.0 - turn).clamp(-1.0, 1.0))
+        };
+        Self([part(0.0), part(8.0), part(4.0)].map(f64::round))
     }
 
     // Relative luminance as WCAG 2.2 defines it.
