@@ -3,6 +3,7 @@
 mod support;
 
 mod app;
+mod catcher;
 mod layers;
 mod postgres;
 mod schedule;

@@ -16,8 +16,11 @@
 //!
 //! What is to be sent, and to whom, is inserted by the floors above; nothing here knows of campaigns.
 
+pub mod dkim;
 pub mod ledger;
+pub mod message;
 pub mod pump;
+pub mod relay;
 pub mod render;
 pub mod reply;
 

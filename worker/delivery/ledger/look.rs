@@ -4,6 +4,12 @@ use crate::base::time::to_db;
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
+/// Editions planned in their lead whose time has come are running from now on.
+pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<u64> {
+    let started = sqlx::query!("UPDATE editions SET state = 'running' WHERE state = 'scheduled' AND starts_at <= $1", to_db(now)).execute(conn).await?;
+    Ok(started.rows_affected())
+}
+
 /// The running editions with deliveries that are due now, the earliest first.
 pub async fn editions_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!(

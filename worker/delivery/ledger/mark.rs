@@ -3,7 +3,7 @@
 //! The scribe of the pump calls `write` with all results and marks that connections handed in since its last commit. Every row
 //! is fenced: it moves only while this worker holds it under the fence that the worker knows.
 
-use super::super::Key;
+use super::super::{Key, reply::ReplyText};
 use super::claim::{OPENING, split};
 use crate::base::{
     time::{civil_from_db, to_db},
@@ -37,17 +37,6 @@ pub enum Ending {
     NotBegun,
     /// The body began and no answer came.
     Unconfirmed,
-}
-
-/// What the relay said, the recipient blanked.
-#[derive(Debug, Clone, Default)]
-pub struct ReplyText {
-    /// The reply code.
-    pub code: Option<i16>,
-    /// The enhanced code (RFC 3463), e.g. `5.1.1`.
-    pub enhanced: Option<String>,
-    /// Code and text.
-    pub text: String,
 }
 
 /// The result of one delivery, to be recorded.
@@ -174,9 +163,9 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
         })
         .collect();
     let counted: Vec<bool> = records.iter().map(|r| !matches!(r.ending, Ending::NotBegun | Ending::Deferred { counted: false, .. })).collect();
-    let codes: Vec<Option<i16>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.code)).collect();
-    let enhanced: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.enhanced.clone())).collect();
-    let replies: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().map(|x| x.text.clone())).collect();
+    let codes: Vec<Option<i16>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| i16::try_from(x.code).ok())).collect();
+    let enhanced: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.enhanced).map(|e| e.to_string())).collect();
+    let replies: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().map(|x| x.to_string())).collect();
     let moved = sqlx::query!(
         r#"WITH r AS (
             SELECT * FROM unnest($1::date[], $2::bigint[], $3::integer[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[], $8::smallint[],
@@ -288,14 +277,16 @@ async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timest
     Ok(rows.into_iter().map(|r| (Key { period: civil_from_db(r.period), id: r.id }, r.fence)).collect())
 }
 
-/// Takes back marks whose commit was in doubt and whose bodies were never begun: they go back to queued.
+/// Takes back deliveries whose mark was refused or whose mark's commit was in doubt, and whose bodies were never begun:
+/// whatever of them this worker still holds goes back to queued.
 pub async fn take_back(conn: &mut PgConnection, worker: i64, marks: &[Mark]) -> sqlx::Result<()> {
     let (periods, ids) = split(&marks.iter().map(|m| m.key).collect::<Vec<_>>());
-    let fences: Vec<i32> = marks.iter().map(|m| m.fence + 1).collect();
+    let fences: Vec<i32> = marks.iter().map(|m| m.fence).collect();
     sqlx::query!(
         "UPDATE deliveries d SET state = 'queued', ready_at = d.due_at, handing_over_at = NULL
         FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence)
-        WHERE d.period = w.period AND d.id = w.id AND d.fence = w.fence AND d.state = 'handing_over' AND d.worker_id = $4",
+        WHERE d.period = w.period AND d.id = w.id AND d.worker_id = $4
+            AND ((d.state = 'claimed' AND d.fence = w.fence) OR (d.state = 'handing_over' AND d.fence = w.fence + 1))",
         &periods,
         &ids,
         &fences,

@@ -4,6 +4,7 @@
 //! `resolve` is the operator's word about what is unconfirmed, `look` answers what there is to do.
 
 pub mod claim;
+pub mod contents;
 pub mod lease;
 pub mod look;
 pub mod mark;

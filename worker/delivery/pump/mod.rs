@@ -1,1 +1,166 @@
-//! placeholder
+//! The pump: one for each worker process. It claims what is due, makes each mail, marks it, hands it over and records the answer.
+//!
+//! Tasks, each a file: `feeder` claims into a bounded stock; one `connection` for each SMTP session takes from it, makes the mail
+//! (`letter`) and hands it over; `scribe` writes all their marks and results in shared commits; `lease` keeps the worker alive in
+//! the database. They end together: in order when told to, at once when the lease is lost.
+
+mod connection;
+mod feeder;
+mod lease;
+pub mod letter;
+mod line;
+mod scribe;
+
+use super::{dkim::Signer, message::Mailbox, relay::Relay, render::Templates};
+use crate::base::{address::EmailAddress, clock::Clock, config::Delivery, database::Db, keys::Keyring};
+use rand_chacha::ChaCha8Rng;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinSet,
+};
+
+/// What a pump needs to know; built once for each process.
+#[derive(Debug)]
+pub struct Setup {
+    /// The database.
+    pub db: Db,
+    /// The present instant.
+    pub clock: Arc<dyn Clock>,
+    /// Signs unsubscribe links.
+    pub keyring: Keyring,
+    /// Times and sizes.
+    pub delivery: Delivery,
+    /// Where links begin: `https://…` without a slash at the end.
+    pub site_url: String,
+    /// The From of every mail.
+    pub from: Mailbox,
+    /// The envelope's sender.
+    pub return_path: EmailAddress,
+    /// The compiled templates.
+    pub templates: Templates,
+    /// Signs mails; none: unsigned.
+    pub signer: Option<Signer>,
+    /// The relays and how many connections each gets.
+    pub outlets: Vec<Arc<Outlet>>,
+    /// Where the chance in back-off comes from.
+    pub random: Mutex<ChaCha8Rng>,
+    /// This host and process, for the list of workers.
+    pub name: String,
+}
+
+/// A relay, its name in the settings and how many connections it gets.
+#[derive(Debug)]
+pub struct Outlet {
+    /// Its name in the settings.
+    pub name: String,
+    /// The relay.
+    pub relay: Relay,
+    /// Connections of this process.
+    pub connections: u16,
+    down: AtomicBool,
+}
+
+impl Outlet {
+    /// An outlet that is taken to be up.
+    pub fn new(name: &str, relay: Relay, connections: u16) -> Self {
+        Self { name: name.to_owned(), relay, connections, down: AtomicBool::new(false) }
+    }
+
+    // Said once, not by each connection at each try.
+    fn is_down(&self, why: &str) {
+        if !self.down.swap(true, Ordering::Relaxed) {
+            tracing::error!(relay = self.name, "{why}: it is tried again until it answers");
+        }
+    }
+
+    fn is_up(&self) {
+        if self.down.swap(false, Ordering::Relaxed) {
+            tracing::info!(relay = self.name, "the relay answers again");
+        }
+    }
+}
+
+/// Wakes the feeder, from jobs and tests: "look, something may be due".
+#[derive(Debug, Default, Clone)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Rings.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    async fn heard(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Why a pump ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum PumpError {
+    /// Another worker took this one for dead; it must start as another.
+    #[error("this worker could not renew its lease and was taken for dead")]
+    LeaseLost,
+    /// The clocks disagree.
+    #[error("this host's clock is {0:#} away from the database's: no mail is sent before they agree within 30 s")]
+    ClocksApart(jiff::SignedDuration),
+    /// The database could not be reached at the start.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A task of the pump panicked.
+    #[error("a part of the pump failed: {0}")]
+    Part(#[from] tokio::task::JoinError),
+}
+
+/// How long hand-overs under way may take when the worker is told to end.
+const DRAIN: Duration = Duration::from_secs(15);
+/// How long their results may take to be written after that.
+const WRITE_OUT: Duration = Duration::from_secs(8);
+
+/// Runs until `stop` says true, then lets what is in flight finish and gives back the rest.
+pub async fn run(setup: Arc<Setup>, bell: Bell, mut stop: watch::Receiver<bool>) -> Result<(), PumpError> {
+    let worker = lease::enter(&setup).await?;
+    let lease = lease::Lease::new(worker, setup.delivery.lease);
+    let hungry = Arc::new(AtomicBool::new(false));
+    // Ends the feeder and the connections; the scribe and the lease outlive them, to write what they leave.
+    let (halt, halted) = watch::channel(false);
+
+    let (scribe, scribing) = scribe::start(setup.clone(), lease.clone(), bell.clone(), hungry.clone());
+    let keeping = tokio::spawn(lease::keep(setup.clone(), lease.clone()));
+    let (stock, taking) = mpsc::channel(usize::from(setup.delivery.claim));
+    let taking = Arc::new(tokio::sync::Mutex::new(taking));
+    let letters = Arc::new(letter::Letters::new(setup.clone()));
+    let mut parts: JoinSet<()> = JoinSet::new();
+    parts.spawn(feeder::run(setup.clone(), lease.clone(), stock, bell, hungry, halted.clone()));
+    for outlet in &setup.outlets {
+        for _ in 0..outlet.connections {
+            parts.spawn(connection::run(setup.clone(), outlet.clone(), letters.clone(), taking.clone(), scribe.clone(), halted.clone()));
+        }
+    }
+    drop(scribe);
+
+    let ended = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        () = lease.lost() => Err(PumpError::LeaseLost),
+        Some(Err(panic)) = parts.join_next() => Err(PumpError::Part(panic)),
+    };
+    let _ = halt.send(true);
+    // What is being handed over may finish; a relay that takes longer leaves its delivery unconfirmed.
+    let drained = tokio::time::timeout(DRAIN, async { while parts.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        parts.shutdown().await;
+    }
+    if tokio::time::timeout(WRITE_OUT, scribing).await.is_err() {
+        tracing::error!("the database did not take the last results: their deliveries become unconfirmed");
+    }
+    keeping.abort();
+    lease::leave(&setup, worker).await;
+    ended
+}

@@ -1,0 +1,41 @@
+//! What a mail is made of besides its row: the revision of the tip that it carries, and its topic.
+
+use super::super::render::{Source, TipText};
+use crate::base::time::civil_from_db;
+use sqlx::{PgConnection, types::Json};
+
+/// A topic, as a mail names it.
+#[derive(Debug)]
+pub struct Topic {
+    /// What subscribers call it.
+    pub name: String,
+    /// The label of its List-Id.
+    pub list_label: String,
+}
+
+/// A revision of a tip, with the title and the date of the article that it was taken from.
+pub async fn tip(conn: &mut PgConnection, revision: i64) -> sqlx::Result<TipText> {
+    let row = sqlx::query!(
+        r#"SELECT r.subject, r.preheader, r.markdown, r.section_url, r.related AS "related: Json<Vec<Source>>",
+            r.sources AS "sources: Json<Vec<Source>>", a.title AS "title?", a.published_on
+        FROM tip_revisions r LEFT JOIN article_revisions a ON a.id = r.article_revision_id WHERE r.id = $1"#,
+        revision
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(TipText {
+        subject: row.subject,
+        preheader: row.preheader,
+        markdown: row.markdown,
+        section_url: row.section_url,
+        related: row.related.0,
+        references: row.sources.0,
+        article_title: row.title.unwrap_or_default(),
+        article_date: row.published_on.map(civil_from_db),
+    })
+}
+
+/// A topic.
+pub async fn topic(conn: &mut PgConnection, id: i64) -> sqlx::Result<Topic> {
+    sqlx::query_as!(Topic, "SELECT name, list_label FROM topics WHERE id = $1", id).fetch_one(conn).await
+}

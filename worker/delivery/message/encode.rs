@@ -1,0 +1,57 @@
+//! How texts become mail-safe: clean header values, encoded words, and bodies in quoted-printable or base64.
+//!
+//! Called by `message` only. The library encodes; what is decided here is what it is given.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use mail_builder::encoders::{Base64Encoder, QuotedPrintableEncoder};
+use std::borrow::Cow;
+
+/// Octets of text in one encoded word: 60 of base64 and 12 around them, of at most 75 (RFC 2047, 2).
+const WORD: usize = 45;
+
+/// A header's value on one line: control characters and line separators become spaces, and spaces are single.
+pub(super) fn cleaned(value: &str) -> Cow<'_, str> {
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    let clean = value.trim() == value && !value.contains("  ") && !value.contains(|c: char| c != ' ' && blank(c));
+    match clean {
+        true => Cow::Borrowed(value),
+        false => Cow::Owned(value.split(blank).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")),
+    }
+}
+
+/// ASCII text as encoded words, to be folded between them.
+pub(super) fn words(ascii: &str) -> String {
+    let words: Vec<String> =
+        ascii.as_bytes().chunks(WORD).map(|piece| format!("=?utf-8?B?{}?=", STANDARD.encode(piece))).collect();
+    words.join(" ")
+}
+
+/// The Content-Transfer-Encoding header, the empty line and the encoded text: whichever encoding is shorter.
+pub(super) fn body(out: &mut Vec<u8>, text: &str) {
+    let text = with_crlf(text);
+    let escaped = text.bytes().filter(|b| *b >= 127 || *b == b'=').count();
+    if text.len() + 2 * escaped <= text.len() * 4 / 3 + 4 {
+        out.extend_from_slice(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
+        QuotedPrintableEncoder::new().preserve_line_breaks().encode_into(text.as_bytes(), out);
+    } else {
+        out.extend_from_slice(b"Content-Transfer-Encoding: base64\r\n\r\n");
+        Base64Encoder::new().wrap_lines().encode_into(text.as_bytes(), out);
+    }
+}
+
+// Lines that end in LF or a lone CR get CR LF, the text ends in a line break, and control characters go: they have no
+// place in a text (RFC 2045, 2.7, 2.8 and 6.7).
+fn with_crlf(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len() + text.len() / 32 + 2);
+    for line in text.split_terminator('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        for piece in line.split('\r') {
+            match piece.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
+                true => lines.extend(piece.chars().filter(|c| *c == '\t' || !c.is_control())),
+                false => lines.push_str(piece),
+            }
+            lines.push_str("\r\n");
+        }
+    }
+    lines
+}

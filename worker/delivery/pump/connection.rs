@@ -1,0 +1,242 @@
+//! One connection to one relay: takes a claimed delivery, makes its mail, marks it, hands it over, and keeps the result until
+//! it asks for the next mark.
+//!
+//! The connection is opened before the mark, so that a relay that is down or refuses us costs no delivery anything.
+
+use super::{
+    super::{
+        ledger::{
+            claim::Claimed,
+            mark::{Ending, Mark, Record},
+        },
+        relay::{Envelope, HandOver, Session},
+        reply::Outcome,
+    },
+    Outlet, Setup,
+    feeder::Held,
+    letter::{Letter, Letters},
+    scribe::Scribe,
+};
+use jiff::{SignedDuration, Timestamp};
+use rand::RngExt;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Mutex, mpsc, watch};
+
+/// An idle connection hands in its last result after this time.
+const FLUSH: Duration = Duration::from_millis(50);
+/// An idle connection is closed after this time.
+const IDLE: Duration = Duration::from_secs(10);
+/// A delivery claimed longer ago is given back, so that the checks of a claim are never old.
+const STALE: Duration = Duration::from_secs(60);
+/// Waits between tries to connect: doubled from the first to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LAST_WAIT: Duration = Duration::from_secs(30);
+
+type Stock = Arc<Mutex<mpsc::Receiver<Held>>>;
+
+pub(super) async fn run(
+    setup: Arc<Setup>,
+    outlet: Arc<Outlet>,
+    letters: Arc<Letters>,
+    stock: Stock,
+    scribe: Scribe,
+    halted: watch::Receiver<bool>,
+) {
+    let mut connection =
+        Connection { setup, outlet, letters, scribe, halted, session: None, handed_over: 0, result: None, wait: FIRST_WAIT };
+    while let Some(held) = connection.next(&stock).await {
+        connection.serve(held).await;
+    }
+    connection.flush().await;
+    connection.close().await;
+}
+
+struct Connection {
+    setup: Arc<Setup>,
+    outlet: Arc<Outlet>,
+    letters: Arc<Letters>,
+    scribe: Scribe,
+    halted: watch::Receiver<bool>,
+    session: Option<Session>,
+    handed_over: u32,
+    result: Option<Record>,
+    wait: Duration,
+}
+
+impl Connection {
+    /// The next delivery; `None` when the pump ends. Hands in the last result and closes the session when it has to wait.
+    async fn next(&mut self, stock: &Stock) -> Option<Held> {
+        loop {
+            let patience = match (&self.result, &self.session) {
+                (Some(_), _) => FLUSH,
+                (None, Some(_)) => IDLE,
+                (None, None) => Duration::from_secs(3600),
+            };
+            let mut halted = self.halted.clone();
+            let taken = tokio::select! {
+                biased;
+                _ = halted.wait_for(|halted| *halted) => return None,
+                taken = async { stock.lock().await.recv().await } => Some(taken?),
+                () = tokio::time::sleep(patience) => None,
+            };
+            match taken {
+                Some(held) => return Some(held),
+                None if self.result.is_some() => self.flush().await,
+                None => self.close().await,
+            }
+        }
+    }
+
+    async fn serve(&mut self, held: Held) {
+        let claimed = &held.claimed;
+        if held.since.elapsed() > STALE {
+            return self.scribe.record(not_begun(claimed, None)).await;
+        }
+        let letter = match self.letters.make(claimed).await {
+            Ok(letter) => letter,
+            Err(error) => return self.scribe.record(unmakeable(claimed, &error)).await,
+        };
+        if !self.connect(claimed).await {
+            return;
+        }
+        let mark = Mark { key: claimed.key, fence: claimed.fence };
+        let Some(marked) = self.scribe.exchange(self.result.take(), mark).await else { return };
+        let Some(session) = &mut self.session else { return };
+        let began = tokio::time::Instant::now();
+        let done = session.hand_over(&envelope(&self.setup, &letter), &letter.bytes, marked.begin_body_before).await;
+        metrics::histogram!("tidings_hand_over_seconds").record(began.elapsed().as_secs_f64());
+        let code = done.reply.as_ref().map_or_else(|| "none".to_owned(), |r| r.code.to_string());
+        metrics::counter!("tidings_relay_replies_total", "relay" => self.outlet.name.clone(), "code" => code).increment(1);
+        self.result = Some(self.record(claimed, marked.fence, &done));
+        self.after(&done).await;
+    }
+
+    /// Opens a session if there is none; false: the delivery was given back.
+    async fn connect(&mut self, claimed: &Claimed) -> bool {
+        if self.session.is_some() {
+            return true;
+        }
+        // What is known is written before a wait that may be long.
+        self.flush().await;
+        match self.outlet.relay.connect().await {
+            Ok(session) => {
+                self.session = Some(session);
+                self.handed_over = 0;
+                true
+            }
+            Err(error) => {
+                let pause = error
+                    .is_authentication()
+                    .then(|| format!("relay `{}` refused our authentication: {error}", self.outlet.name));
+                self.scribe.record(not_begun(claimed, pause)).await;
+                self.outlet.is_down(&error.to_string());
+                self.rest().await;
+                false
+            }
+        }
+    }
+
+    async fn after(&mut self, done: &HandOver) {
+        self.handed_over += 1;
+        if done.session_usable {
+            self.wait = FIRST_WAIT;
+            self.outlet.is_up();
+            if self.handed_over >= self.setup.delivery.messages_per_connection {
+                self.close().await;
+            }
+            return;
+        }
+        self.session = None;
+        if matches!(done.outcome, Outcome::Reconnect) {
+            self.flush().await;
+            self.rest().await;
+        }
+    }
+
+    // Lets some time pass before the next try to connect, longer each time, unless the pump ends.
+    async fn rest(&mut self) {
+        let wait = self.wait;
+        self.wait = (self.wait * 2).min(LAST_WAIT);
+        let mut halted = self.halted.clone();
+        tokio::select! {
+            _ = halted.wait_for(|halted| *halted) => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    async fn flush(&mut self) {
+        if let Some(result) = self.result.take() {
+            self.scribe.record(result).await;
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.quit().await;
+        }
+    }
+
+    fn record(&self, claimed: &Claimed, fence: i32, done: &HandOver) -> Record {
+        let now = self.setup.clock.now();
+        let (ending, reason) = match done.outcome {
+            Outcome::Accepted => (Ending::Sent, None),
+            Outcome::Deferred => (Ending::Deferred { until: self.again_at(claimed, now), counted: true }, Some(done.reason())),
+            Outcome::Failed { refused_address } => (Ending::Failed { refused_address }, Some(done.reason())),
+            Outcome::AuthenticationRefused => (Ending::Deferred { until: self.again_at(claimed, now), counted: false }, Some(done.reason())),
+            Outcome::Reconnect | Outcome::GivenUp => (Ending::NotBegun, None),
+            Outcome::NoAnswer => (Ending::Unconfirmed, Some(format!("no answer after the body began: {}", done.reason()))),
+        };
+        let refused_us = done.outcome == Outcome::AuthenticationRefused;
+        let pause = refused_us.then(|| format!("relay `{}` refused our authentication: {}", self.outlet.name, done.reason()));
+        Record { key: claimed.key, edition_id: claimed.edition_id, fence, ending, reason, reply: done.reply.clone(), pause }
+    }
+
+    fn again_at(&self, claimed: &Claimed, now: Timestamp) -> Timestamp {
+        let chance = self.setup.random.lock().expect("no holder panics").random_range(0.0..1.0);
+        let wait = back_off(self.setup.delivery.first_retry, self.setup.delivery.last_retry, claimed.attempts, chance);
+        // At the deadline the claim ends it, with the relay's last word as the reason.
+        (now + wait).min(claimed.deadline.max(now))
+    }
+}
+
+/// The wait before the next attempt: the first one doubled for each attempt before, up to the last, and up to a fifth longer by
+/// chance (0 to 1), so that deferred mails do not come back all at once. Never under a minute, for greylisting's sake.
+fn back_off(first: Duration, last: Duration, attempts: i16, chance: f64) -> SignedDuration {
+    let doubled = first.saturating_mul(1 << attempts.clamp(0, 20)).min(last);
+    let wait = doubled.max(Duration::from_secs(60)).mul_f64(1.0 + chance / 5.0);
+    SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_hours(4))
+}
+
+fn envelope<'a>(setup: &'a Setup, letter: &'a Letter) -> Envelope<'a> {
+    Envelope { from: &setup.return_path, to: &letter.to, message_id: &letter.message_id }
+}
+
+fn not_begun(claimed: &Claimed, pause: Option<String>) -> Record {
+    Record { key: claimed.key, edition_id: claimed.edition_id, fence: claimed.fence, ending: Ending::NotBegun, reason: None, reply: None, pause }
+}
+
+fn unmakeable(claimed: &Claimed, error: &anyhow::Error) -> Record {
+    tracing::warn!(delivery = claimed.key.id, %error, "a mail could not be made");
+    Record {
+        key: claimed.key,
+        edition_id: claimed.edition_id,
+        fence: claimed.fence,
+        ending: Ending::Failed { refused_address: false },
+        reason: Some(format!("render error: {error}")),
+        reply: None,
+        pause: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_last_and_are_never_under_a_minute() {
+        let minutes = |attempts| back_off(Duration::from_secs(300), Duration::from_secs(14_400), attempts, 0.0).as_secs() / 60;
+        assert_eq!([minutes(0), minutes(1), minutes(2), minutes(5), minutes(30)], [5, 10, 20, 160, 240]);
+        assert_eq!(back_off(Duration::from_secs(1), Duration::from_secs(14_400), 0, 0.0).as_secs(), 60);
+        assert_eq!(back_off(Duration::from_secs(300), Duration::from_secs(14_400), 0, 1.0).as_secs(), 360);
+    }
+}

@@ -1,0 +1,39 @@
+//! A connection to the database of a task's own, made anew after any error.
+//!
+//! Not from the pool: after a time-out a connection may hang for ever, and here it is simply thrown away.
+
+use super::Setup;
+use sqlx::{Connection, PgConnection};
+use std::{future::Future, time::Duration};
+
+/// How long any statement of the pump may take before its connection is given up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) struct Line {
+    conn: Option<PgConnection>,
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self { conn: None }
+    }
+
+    /// The connection, made if there is none.
+    pub(super) async fn get(&mut self, setup: &Setup) -> sqlx::Result<&mut PgConnection> {
+        if self.conn.is_none() {
+            let options = setup.db.pool.connect_options();
+            self.conn = Some(within(PgConnection::connect_with(&options)).await?);
+        }
+        self.conn.as_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Throws the connection away: what it was doing is in doubt.
+    pub(super) fn cut(&mut self) {
+        self.conn = None;
+    }
+}
+
+/// Runs a statement with the pump's patience.
+pub(super) async fn within<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}

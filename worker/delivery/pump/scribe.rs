@@ -1,0 +1,158 @@
+//! The scribe writes for all connections: their results and their next marks, in one commit after another.
+//!
+//! Whoever asks while a commit is under way shares the next one. When the database cannot be written, no mark is given and so
+//! sending stops; results wait here until they can be written, and say so once.
+
+use super::{
+    super::{
+        Key,
+        ledger::mark::{self, Mark, Record},
+    },
+    Bell, Setup,
+    lease::Lease,
+    line::{Line, within},
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
+
+/// The most results and marks in one commit.
+const AT_ONCE: usize = 500;
+
+/// Leave to hand a delivery over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marked {
+    /// The fence under which the result is to be recorded.
+    pub(super) fence: i32,
+    /// The body must begin before this instant.
+    pub(super) begin_body_before: Instant,
+}
+
+struct Request {
+    record: Option<Record>,
+    mark: Option<(Mark, oneshot::Sender<Option<Marked>>)>,
+}
+
+/// The way to the scribe.
+#[derive(Clone)]
+pub(super) struct Scribe(mpsc::Sender<Request>);
+
+impl Scribe {
+    /// Hands in the last result and asks for a mark; `None`: this delivery must not be handed over.
+    pub(super) async fn exchange(&self, record: Option<Record>, mark: Mark) -> Option<Marked> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(Request { record, mark: Some((mark, answer)) }).await.ok()?;
+        answered.await.ok().flatten()
+    }
+
+    /// Hands in a result; it is written soon.
+    pub(super) async fn record(&self, record: Record) {
+        if self.0.send(Request { record: Some(record), mark: None }).await.is_err() {
+            tracing::error!("a result could not be recorded: its delivery becomes unconfirmed");
+        }
+    }
+}
+
+/// Starts the scribe; it ends when every [`Scribe`] is dropped and all is written.
+pub(super) fn start(setup: Arc<Setup>, lease: Lease, bell: Bell, hungry: Arc<AtomicBool>) -> (Scribe, JoinHandle<()>) {
+    let (requests, inbox) = mpsc::channel(AT_ONCE);
+    (Scribe(requests), tokio::spawn(run(setup, lease, inbox, bell, hungry)))
+}
+
+async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>, bell: Bell, hungry: Arc<AtomicBool>) {
+    let mut line = Line::new();
+    let mut batch = Vec::with_capacity(AT_ONCE);
+    while inbox.recv_many(&mut batch, AT_ONCE).await > 0 {
+        let mut records = Vec::new();
+        let mut marks = Vec::new();
+        let mut answers = Vec::new();
+        for request in batch.drain(..) {
+            records.extend(request.record);
+            if let Some((mark, answer)) = request.mark {
+                marks.push(mark);
+                answers.push((mark.key, answer));
+            }
+        }
+        let began = Instant::now();
+        let marked = write(&setup, &lease, &mut line, &records, &marks).await;
+        let begin_body_before = began + lease.body_begins_within();
+        for (key, answer) in answers {
+            // Err: the connection was ended; its mark is taken back when the worker leaves.
+            let _ = answer.send(marked.get(&key).map(|&fence| Marked { fence, begin_body_before }));
+        }
+        if !records.is_empty() && hungry.load(Ordering::Acquire) {
+            bell.ring();
+        }
+    }
+}
+
+// Never gives up on results. Marks are asked for once: when that fails, their commit is in doubt, so they are taken back.
+async fn write(setup: &Setup, lease: &Lease, line: &mut Line, records: &[Record], marks: &[Mark]) -> HashMap<Key, i32> {
+    match try_write(setup, lease, line, records, if lease.is_fresh() { marks } else { &[] }).await {
+        Ok(marked) => {
+            let refused: Vec<Mark> = marks.iter().filter(|m| !marked.contains_key(&m.key)).copied().collect();
+            if refused.is_empty() || try_take_back(setup, lease, line, &refused).await.is_ok() {
+                return marked;
+            }
+            // These were not marked, and are settled with the rest when the database answers again.
+            settle_later(setup, lease, line, &[], &refused).await;
+            // The others' time runs on; those whose turn came too late are given up by their connections.
+            marked
+        }
+        Err(error) => {
+            tracing::error!(%error, "the ledger cannot be written: sending has stopped until it can");
+            settle_later(setup, lease, line, records, marks).await;
+            tracing::info!("the ledger can be written again: sending goes on");
+            HashMap::new()
+        }
+    }
+}
+
+async fn settle_later(setup: &Setup, lease: &Lease, line: &mut Line, records: &[Record], marks: &[Mark]) {
+    let mut wait = Duration::from_millis(100);
+    loop {
+        line.cut();
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(2));
+        let written = try_write(setup, lease, line, records, &[]).await;
+        if written.is_ok() && try_take_back(setup, lease, line, marks).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn try_write(setup: &Setup, lease: &Lease, line: &mut Line, records: &[Record], marks: &[Mark]) -> sqlx::Result<HashMap<Key, i32>> {
+    if records.is_empty() && marks.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let now = setup.clock.now();
+    let marks = if lease.is_lost() { &[] } else { marks };
+    let conn = line.get(setup).await?;
+    let done = within(mark::write(conn, lease.worker, lease.length(), now, records, marks)).await;
+    if done.is_err() {
+        line.cut();
+    }
+    done
+}
+
+async fn try_take_back(setup: &Setup, lease: &Lease, line: &mut Line, marks: &[Mark]) -> sqlx::Result<()> {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let conn = line.get(setup).await?;
+    let done = within(mark::take_back(conn, lease.worker, marks)).await;
+    if done.is_err() {
+        line.cut();
+    }
+    done
+}

@@ -1,0 +1,51 @@
+//! The body as it goes over the wire: lines in CR LF, dots doubled, the final dot behind it (RFC 5321, 4.5.2).
+
+/// The mail with its final dot, to be sent in one write; `None` where it is not UTF-8.
+///
+/// A lone CR or LF becomes a line break, so that no server can see an end of the mail where we see none.
+pub(super) fn stuffed(message: &[u8]) -> Option<String> {
+    let message = std::str::from_utf8(message).ok()?;
+    let mut out = String::with_capacity(message.len() + message.len() / 64 + 8);
+    for line in message.split_terminator('\n') {
+        for piece in line.strip_suffix('\r').unwrap_or(line).split('\r') {
+            if piece.starts_with('.') {
+                out.push('.');
+            }
+            out.push_str(piece);
+            out.push_str("\r\n");
+        }
+    }
+    out.push_str(".\r\n");
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stuffed;
+    use proptest::prelude::*;
+
+    #[test]
+    fn dots_are_doubled_and_line_ends_made_whole() {
+        for (message, wire) in [
+            ("a\r\nb\r\n", "a\r\nb\r\n.\r\n"),
+            (".\r\n..\r\na.\r\n", "..\r\n...\r\na.\r\n.\r\n"),
+            ("a\n.\nb", "a\r\n..\r\nb\r\n.\r\n"),
+            ("a\r.\rb\r\n", "a\r\n..\r\nb\r\n.\r\n"),
+            ("\r\n", "\r\n.\r\n"),
+            ("", ".\r\n"),
+        ] {
+            assert_eq!(stuffed(message.as_bytes()).unwrap(), wire, "{message:?}");
+        }
+        assert_eq!(stuffed(b"\xff"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_ends_before_its_end(message in "[.\\r\\na]{0,60}") {
+            let wire = stuffed(message.as_bytes()).unwrap();
+            let body = wire.strip_suffix(".\r\n").unwrap();
+            prop_assert!(!format!("\r\n{body}").contains("\r\n.\r\n"));
+            prop_assert!(!body.replace("\r\n", "").contains(['\r', '\n']));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A worker's life: the pump, the queue and the ticks together, until it is told to end or until nothing is left to do.
+
+use super::{App, queue, sweep, tick};
+use crate::{
+    campaigns,
+    delivery::{
+        ledger::look,
+        pump::{self, PumpError},
+    },
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// Works until `stop` says true.
+pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    sweep::partitions(&app).await?;
+    let queue = tokio::spawn(queue::run(app.clone(), boot_name(&app)));
+    let ticks = tokio::spawn(tick::run(app.clone()));
+    let pumped = pump_on(&app, stop).await;
+    ticks.abort();
+    queue.abort();
+    Ok(pumped?)
+}
+
+/// Works until nothing is due in a running or plannable edition and nothing is claimed or being handed over anywhere; deferred
+/// deliveries, and editions held or paused, are not waited for.
+pub async fn run_until_idle(app: Arc<App>, mut told: watch::Receiver<bool>) -> anyhow::Result<()> {
+    sweep::partitions(&app).await?;
+    let (stop, stopped) = watch::channel(false);
+    let boot = boot_name(&app);
+    let queue = tokio::spawn(queue::run(app.clone(), boot.clone()));
+    let mut pump = tokio::spawn({
+        let app = app.clone();
+        async move { pump_on(&app, stopped).await }
+    });
+    let mut troubled = false;
+    let ended = loop {
+        match look_once(&app, &boot).await {
+            Ok(true) => break Ok(()),
+            Ok(false) => troubled = false,
+            Err(error) if !std::mem::replace(&mut troubled, true) => {
+                tracing::error!(error = format!("{error:#}"), "the database does not answer: this worker waits for it");
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            ended = &mut pump => break ended?.map_err(Into::into),
+            _ = told.wait_for(|told| *told) => break Ok(()),
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    };
+    let _ = stop.send(true);
+    if !pump.is_finished() {
+        pump.await??;
+    }
+    queue.abort();
+    // The last deliveries may have ended after the last look.
+    if ended.is_ok() {
+        campaigns::finish(&app.setup.db.pool, app.setup.clock.now()).await?;
+    }
+    ended
+}
+
+// Whether nothing is left. What a job would do at its next tick is done here at once.
+async fn look_once(app: &App, boot: &str) -> anyhow::Result<bool> {
+    sweep(app).await?;
+    sweep::plan_all(app).await?;
+    let now = app.setup.clock.now();
+    let mut conn = app.setup.db.pool.acquire().await?;
+    look::start_due(&mut conn, now).await?;
+    let idle = look::is_idle(&mut conn, now).await?;
+    drop(conn);
+    Ok(idle && queue::is_empty(app, boot).await? && campaigns::to_plan(&app.setup.db.pool).await?.is_empty())
+}
+
+// The pump ends when it is taken for dead, or when a part of it fails: then another one is started, under another boot id.
+async fn pump_on(app: &App, stop: watch::Receiver<bool>) -> Result<(), PumpError> {
+    let mut wait = Duration::from_millis(500);
+    loop {
+        match pump::run(app.setup.clone(), app.bell.clone(), stop.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(error @ PumpError::ClocksApart(_)) => return Err(error),
+            Err(error) => tracing::error!(%error, "the pump ended and starts anew"),
+        }
+        let mut stop = stop.clone();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(10)),
+        }
+    }
+}
+
+fn boot_name(app: &App) -> String {
+    format!("{}-{}", app.setup.name, uuid::Uuid::new_v4().simple())
+}

@@ -1,0 +1,29 @@
+//! Nothing prunes the queue's tables but this: ended jobs older than a while, then workers unseen for a day that no job names.
+
+use sqlx::{PgPool, postgres::types::PgInterval};
+use std::time::Duration;
+
+/// Deletes in portions, so that no lock is held long.
+pub(super) async fn prune(pool: &PgPool, keep: Duration) -> sqlx::Result<()> {
+    let keep = PgInterval { months: 0, days: 0, microseconds: i64::try_from(keep.as_micros()).unwrap_or(i64::MAX) };
+    loop {
+        let deleted = sqlx::query(
+            "DELETE FROM apalis.jobs WHERE id IN (
+                SELECT id FROM apalis.jobs
+                WHERE (status IN ('Done', 'Killed') OR (status = 'Failed' AND attempts >= max_attempts)) AND run_at < now() - $1::interval
+                LIMIT 5000)",
+        )
+        .bind(&keep)
+        .execute(pool)
+        .await?;
+        if deleted.rows_affected() < 5000 {
+            break;
+        }
+    }
+    sqlx::query(
+        "DELETE FROM apalis.workers w WHERE last_seen < now() - interval '1 day' AND NOT EXISTS (SELECT FROM apalis.jobs WHERE lock_by = w.id)",
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
