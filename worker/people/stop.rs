@@ -174,28 +174,13 @@ pub async fn refused(pool: &PgPool, keyring: &Keyring, period: Date, delivery_id
 /// Takes back the last leaving (of this topic, or of everything) if it is not older than [`UNDO`]. Deliveries that it
 /// skipped are queued again before their deadline, unless something else stands against them.
 pub async fn undo(pool: &PgPool, subscriber_id: i64, topic_id: i64, now: Timestamp) -> Result<Undone, StopError> {
-    retried(async || {
-        let mut tx = pool.begin().await?;
-        lock(&mut tx, subscriber_id).await?;
-        let Some(left) = store::last_leaving(&mut tx, subscriber_id, topic_id, now - UNDO).await? else {
-            return Ok(Undone::Nothing);
-        };
-        let topic_id = match left.scope {
-            Scope::Topic(topic_id) => {
-                store::return_to_topic(&mut tx, subscriber_id, topic_id, now).await?;
-                Some(topic_id)
-            }
-            Scope::Everything => {
-                store::lift_unsubscribe_all(&mut tx, subscriber_id, now).await?;
-                None
-            }
-        };
-        consent::record(&mut tx, subscriber_id, topic_id, Act::Restored, Source::Page, now).await?;
-        let queued = queue_again(&mut tx, subscriber_id, left.at, now).await?;
-        tx.commit().await?;
-        Ok(Undone::Lifted { scope: left.scope, queued })
-    })
-    .await
+    let mut races = 0;
+    loop {
+        match undo_once(pool, subscriber_id, topic_id, now).await {
+            Err(error) if lost_a_race(&error, &mut races) => {}
+            result => return result,
+        }
+    }
 }
 
 /// How a person stands with a topic, or `None` when there is no such person or topic.
@@ -228,17 +213,46 @@ async fn subscriber(conn: &mut PgConnection, address: &EmailAddress) -> sqlx::Re
     Ok(audience::subscribers_by_key(conn, &[address.key()]).await?.pop().map(|(_, id)| id))
 }
 
+async fn undo_once(pool: &PgPool, subscriber_id: i64, topic_id: i64, now: Timestamp) -> Result<Undone, StopError> {
+    let mut tx = pool.begin().await?;
+    lock(&mut tx, subscriber_id).await?;
+    let Some(left) = store::last_leaving(&mut tx, subscriber_id, topic_id, now - UNDO).await? else {
+        return Ok(Undone::Nothing);
+    };
+    let topic_id = match left.scope {
+        Scope::Topic(topic_id) => {
+            store::return_to_topic(&mut tx, subscriber_id, topic_id, now).await?;
+            Some(topic_id)
+        }
+        Scope::Everything => {
+            store::lift_unsubscribe_all(&mut tx, subscriber_id, now).await?;
+            None
+        }
+    };
+    consent::record(&mut tx, subscriber_id, topic_id, Act::Restored, Source::Page, now).await?;
+    let queued = queue_again(&mut tx, subscriber_id, left.at, now).await?;
+    tx.commit().await?;
+    Ok(Undone::Lifted { scope: left.scope, queued })
+}
+
 // The second commit. It looks at what stands when it runs: an undo that came in between is not overruled, and what an
 // interrupted stop left behind is swept along. Marks that were committed before it are on their way and stay.
 async fn sweep(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64, StopError> {
-    retried(async || {
-        let mut tx = pool.begin().await?;
-        lock(&mut tx, subscriber_id).await?;
-        let skipped = store::skip_what_is_stopped(&mut tx, subscriber_id, now).await?;
-        tx.commit().await?;
-        Ok(skipped)
-    })
-    .await
+    let mut races = 0;
+    loop {
+        match sweep_once(pool, subscriber_id, now).await {
+            Err(error) if lost_a_race(&error, &mut races) => {}
+            result => return result,
+        }
+    }
+}
+
+async fn sweep_once(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64, StopError> {
+    let mut tx = pool.begin().await?;
+    lock(&mut tx, subscriber_id).await?;
+    let skipped = store::skip_what_is_stopped(&mut tx, subscriber_id, now).await?;
+    tx.commit().await?;
+    Ok(skipped)
 }
 
 async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, since: Timestamp, now: Timestamp) -> sqlx::Result<u64> {
@@ -252,13 +266,9 @@ async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, since: Timesta
     Ok(editions.len() as u64)
 }
 
-// A stop must not fail because a planner or a worker held the same rows in another order.
-async fn retried<T>(run: impl AsyncFn() -> Result<T, StopError>) -> Result<T, StopError> {
-    for _ in 0..RETRIES {
-        match run().await {
-            Err(StopError::Database(error)) if is_to_be_retried(&error) => {}
-            result => return result,
-        }
-    }
-    run().await
+// A stop must not fail because a planner or a worker held the same rows in another order. (Loops and no closure that
+// is run again: the future of an async closure is not known to be Send, and pages and jobs run on any thread.)
+fn lost_a_race(error: &StopError, races: &mut usize) -> bool {
+    *races += 1;
+    *races <= RETRIES && matches!(error, StopError::Database(error) if is_to_be_retried(error))
 }

@@ -1,0 +1,3 @@
+//! The pages that people reach from a letter. No login, no cookie, no script: the link's token is who they are.
+
+pub(super) mod unsubscribe;
