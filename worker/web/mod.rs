@@ -39,8 +39,9 @@ pub struct Web {
     inner: Arc<Inner>,
 }
 
+/// What [`Web`] shares between requests.
 #[derive(Debug)]
-struct Inner {
+pub struct Inner {
     db: Db,
     keyring: Keyring,
     site: Site,
