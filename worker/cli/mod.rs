@@ -4,6 +4,7 @@
 
 mod config;
 mod context;
+mod dkim;
 mod import_subscribers;
 mod logging;
 mod migrate;
@@ -34,6 +35,9 @@ enum Command {
     /// Show and check the settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Make keys that sign mails
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// Check the templates of mails
     #[command(subcommand)]
     Template(template::Command),
@@ -74,10 +78,14 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Dkim(command) = &cli.command {
+        return dkim::run(command);
+    }
     let ctx = Context::load(cli.config)?;
     match cli.command {
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
+        Command::Dkim(_) => Ok(()),
         Command::Template(command) => template::run(&command, &ctx),
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,
         Command::Suppress(command) => suppress::run(command, &ctx).await,
