@@ -5,5 +5,7 @@ mod support;
 mod app;
 mod catcher;
 mod layers;
+mod message;
 mod postgres;
+mod relay;
 mod schedule;

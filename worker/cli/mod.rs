@@ -6,6 +6,7 @@ mod app;
 mod config;
 mod context;
 mod delivery;
+mod dkim;
 mod import_subscribers;
 mod logging;
 mod migrate;
@@ -42,6 +43,9 @@ enum Command {
     /// Show and check the settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Make keys that sign mails
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// Check the templates of mails
     #[command(subcommand)]
     Template(template::Command),
@@ -85,6 +89,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Dkim(command) = &cli.command {
+        return dkim::run(command);
+    }
     let ctx = Context::load(cli.config)?;
     match cli.command {
         Command::Serve(args) => serve::run(&args, &ctx).await,
@@ -92,6 +99,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Delivery(command) => delivery::run(command, &ctx).await,
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
+        Command::Dkim(_) => Ok(()),
         Command::Template(command) => template::run(&command, &ctx),
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,
         Command::Suppress(command) => suppress::run(command, &ctx).await,
