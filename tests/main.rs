@@ -7,3 +7,5 @@ mod catcher;
 mod layers;
 mod postgres;
 mod schedule;
+mod templates;
+mod web;
