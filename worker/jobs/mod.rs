@@ -14,12 +14,22 @@ pub use process::{run, run_until_idle};
 pub use sweep::sweep;
 
 use crate::{
-    base::{config::Config, wake::Job},
+    base::{address::EmailAddress, clock::Clock, config::Config, database::Db, keys::Keyring, wake::Job},
     campaigns,
-    delivery::pump::{Bell, Setup},
+    delivery::{
+        dkim::Signer,
+        message::Mailbox,
+        pump::{Bell, Outlet, Setup},
+        relay::{Relay, RelayUrl},
+        render::{Site, Templates},
+    },
     people,
 };
-use std::sync::Arc;
+use anyhow::Context;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use secrecy::ExposeSecret;
+use std::sync::{Arc, Mutex};
 
 /// What the jobs and the pump of one process share.
 #[derive(Debug, Clone)]
@@ -30,6 +40,67 @@ pub struct App {
     pub setup: Arc<Setup>,
     /// Wakes the pump's feeder.
     pub bell: Bell,
+}
+
+impl App {
+    /// Everything that sending needs, from the settings; an error names the setting that is missing or wrong.
+    pub fn new(config: Arc<Config>, db: Db, keyring: Keyring, clock: Arc<dyn Clock>, seed: [u8; 32]) -> anyhow::Result<Self> {
+        config.ready_to_send()?;
+        let outlets = outlets(&config)?;
+        Self::with_outlets(config, db, keyring, clock, seed, outlets)
+    }
+
+    /// The same with relays made by the caller.
+    pub fn with_outlets(
+        config: Arc<Config>,
+        db: Db,
+        keyring: Keyring,
+        clock: Arc<dyn Clock>,
+        seed: [u8; 32],
+        outlets: Vec<Arc<Outlet>>,
+    ) -> anyhow::Result<Self> {
+        let from = Mailbox::parse(&config.mail.from).context("mail.from")?;
+        let return_path = match config.mail.return_path.as_str() {
+            "" => from.address.clone(),
+            address => EmailAddress::parse(address).context("mail.return_path")?,
+        };
+        let signer = Signer::from_config(&config.dkim)?;
+        if signer.is_none() {
+            tracing::warn!("mails go unsigned: set dkim.domain, dkim.selector and dkim.key_file (`tidings dkim new` makes a key)");
+        }
+        let setup = Setup {
+            db,
+            clock,
+            keyring,
+            delivery: config.delivery.clone(),
+            site_url: config.site.url.clone(),
+            from,
+            return_path,
+            templates: Templates::load(Site::of(&config.site)?)?,
+            signer,
+            outlets,
+            random: Mutex::new(ChaCha8Rng::from_seed(seed)),
+            name: format!("{}-{}", host(), std::process::id()),
+        };
+        Ok(Self { config, setup: Arc::new(setup), bell: Bell::default() })
+    }
+}
+
+fn outlets(config: &Config) -> anyhow::Result<Vec<Arc<Outlet>>> {
+    let helo = match config.mail.helo.as_str() {
+        "" => host(),
+        name => name.to_owned(),
+    };
+    let outlet = |(name, relay): (&String, &crate::base::config::Relay)| {
+        let url = RelayUrl::parse(relay.url.expose_secret()).with_context(|| format!("relays.{name}.url"))?;
+        let made = Relay::new(&url, &helo).with_context(|| format!("relays.{name}.url"))?;
+        Ok(Arc::new(Outlet::new(name, made, relay.connections)))
+    };
+    config.relays.iter().map(outlet).collect()
+}
+
+fn host() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 /// Does one job. Errors are for the log: what a job leaves undone, the next sweep finds again.

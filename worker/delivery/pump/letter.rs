@@ -4,7 +4,6 @@
 
 use super::{
     super::{
-        dkim,
         ledger::{
             claim::Claimed,
             contents::{self, Topic},
@@ -84,7 +83,7 @@ impl Letters {
             language: Some(&setup.templates.site().lang),
         })?;
         if let Some(signer) = &setup.signer {
-            bytes = dkim::sign(signer, bytes, setup.clock.now())?;
+            bytes = signer.sign(&bytes, setup.clock.now())?;
         }
         Ok(Letter { to, message_id, bytes })
     }

@@ -177,15 +177,14 @@ impl Writing {
     }
 
     fn write(&mut self, batch: Vec<Order>) {
-        let mut next = self.entries.read().map_or(1, |all| all.last().map_or(1, |entry| entry.id + 1));
+        let next = self.entries.read().map_or(1, |all| all.last().map_or(1, |entry| entry.id + 1));
         let (mut lines, mut written) = (Vec::new(), Vec::new());
-        for order in batch {
-            let entry = Entry { id: next, at: self.clock.now(), ..order.entry };
-            match fs::write(path(&self.folder, next), &order.mail).and_then(|()| add_line(&mut lines, &entry)) {
+        for (id, order) in (next..).zip(batch) {
+            let entry = Entry { id, at: self.clock.now(), ..order.entry };
+            match fs::write(path(&self.folder, id), &order.mail).and_then(|()| add_line(&mut lines, &entry)) {
                 Ok(()) => written.push((entry, order.kept)),
                 Err(error) => drop(order.kept.send(Err(error))),
             }
-            next += 1;
         }
         let indexed = self.index.write_all(&lines);
         if indexed.is_ok() {

@@ -111,6 +111,9 @@ fn preview(message: &Message<'_>) -> Option<String> {
     let text = message.body_text(0)?;
     let words = text.split_whitespace().take(PREVIEW / 2);
     let line = words.collect::<Vec<_>>().join(" ");
+    // Many a text begins with its subject, which stands above the preview already.
+    let subject = message.subject().unwrap_or_default().trim();
+    let line = line.strip_prefix(subject).unwrap_or(&line).trim_start();
     Some(line.chars().take(PREVIEW).collect())
 }
 

@@ -1,0 +1,119 @@
+//! Cutting an over-long part between its paragraphs.
+//!
+//! Owns where a cut may be: never inside a block (a list, a table, a quotation, a paragraph), never between a lead-in
+//! and its list, a heading and its text, or two halves of a sentence. Called by `segment`.
+
+use super::document::{Document, Kind};
+use super::sections::Part;
+use super::segment::Settings;
+use super::sift::{Fate, Fates};
+
+/// A part as it will be a segment.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cut {
+    /// The headings above it and its own.
+    pub path: Vec<usize>,
+    /// Which piece of its part it is, when nothing else tells the pieces apart.
+    pub number: Option<(usize, usize)>,
+    /// Its blocks in order: inner headings, text, related lines.
+    pub body: Vec<usize>,
+    /// Blocks that it accounts for besides.
+    pub owned: Vec<usize>,
+}
+
+/// Cuts a part into pieces of at most `most_words`, where a cut is allowed.
+pub(super) fn cut(document: &Document, fates: &Fates, part: &Part, settings: &Settings) -> Vec<Cut> {
+    let (body, mut owned) = lay_out(part);
+    let runs = if part.words <= settings.most_words { vec![body] } else { runs(document, fates, &body, settings) };
+    let count = runs.len();
+    let pieces = runs.into_iter().enumerate().map(|(index, mut body)| {
+        let mut path = part.path.clone();
+        let mut mine = std::mem::take(&mut owned);
+        let opens = index > 0 && body.first().is_some_and(|first| document.blocks[*first].level().is_some());
+        if opens {
+            let heading = body.remove(0);
+            path.push(heading);
+            mine.push(heading);
+        }
+        Cut { path, number: (count > 1 && !opens && index > 0).then_some((index + 1, count)), body, owned: mine }
+    });
+    pieces.collect()
+}
+
+/// The blocks of a part in order; its own heading is not shown again when it would open the body.
+fn lay_out(part: &Part) -> (Vec<usize>, Vec<usize>) {
+    let (mut body, mut owned) = (Vec::new(), part.owned.clone());
+    for piece in &part.pieces {
+        match piece.heading {
+            Some(heading) if body.is_empty() && part.main == Some(heading) => owned.push(heading),
+            Some(heading) => body.push(heading),
+            None => {}
+        }
+        body.extend(&piece.blocks);
+    }
+    (body, owned)
+}
+
+/// Closes a run when it has its share of the words, or when the next stretch would make it too long.
+fn runs(document: &Document, fates: &Fates, body: &[usize], settings: &Settings) -> Vec<Vec<usize>> {
+    let stretches = stretches(document, fates, body);
+    let total: usize = stretches.iter().map(|(_, words)| words).sum();
+    let share = total.div_ceil(total.div_ceil(settings.most_words).max(1));
+    let mut runs: Vec<(Vec<usize>, usize)> = Vec::new();
+    for (blocks, words) in stretches {
+        let opens = document.blocks[blocks[0]].level().is_some();
+        match runs.last_mut() {
+            Some((run, so_far)) if !closes(*so_far, words, share, opens, settings) => {
+                run.extend(blocks);
+                *so_far += words;
+            }
+            _ => runs.push((blocks, words)),
+        }
+    }
+    if runs.len() > 1 && runs.last().is_some_and(|(_, words)| *words < settings.least_words) {
+        let (tail, words) = runs.pop().unwrap_or_default();
+        if let Some((run, so_far)) = runs.last_mut() {
+            run.extend(tail);
+            *so_far += words;
+        }
+    }
+    runs.into_iter().map(|(run, _)| run).collect()
+}
+
+fn closes(so_far: usize, next: usize, share: usize, opens: bool, settings: &Settings) -> bool {
+    if so_far < settings.least_words {
+        return false;
+    }
+    // A little early before a heading is better than a heading in the middle.
+    let near = opens && so_far + settings.least_words >= share;
+    so_far + next > settings.most_words || so_far >= share || near
+}
+
+/// Runs of blocks that no cut may part, with their words.
+fn stretches(document: &Document, fates: &Fates, body: &[usize]) -> Vec<(Vec<usize>, usize)> {
+    let mut stretches: Vec<(Vec<usize>, usize)> = Vec::new();
+    let mut bound = false;
+    for (position, index) in body.iter().enumerate() {
+        let block = &document.blocks[*index];
+        let related = fates[*index] == Some(Fate::Related);
+        let words = if related { 0 } else { block.words };
+        match stretches.last_mut() {
+            Some((blocks, so_far)) if bound || related || continues(document, body, position) => {
+                blocks.push(*index);
+                *so_far += words;
+            }
+            _ => stretches.push((vec![*index], words)),
+        }
+        bound = block.level().is_some() || block.text.ends_with([':', ',', ';']) && block.is_paragraph();
+    }
+    stretches
+}
+
+/// Whether a block goes on with the sentence before it, or is the list that explains it.
+fn continues(document: &Document, body: &[usize], position: usize) -> bool {
+    let (Some(before), block) = (position.checked_sub(1).map(|p| &document.blocks[body[p]]), &document.blocks[body[position]]) else { return false };
+    let lower = block.text.chars().next().is_some_and(char::is_lowercase);
+    let unfinished = before.is_paragraph() && !before.text.ends_with(['.', '!', '?', '”', '"', ')', '’', '…', ']', '*']);
+    let same_list = matches!((&before.kind, &block.kind), (Kind::List { .. }, Kind::List { start: Some(first) }) if *first > 1);
+    (lower && block.is_paragraph()) || (unfinished && block.level().is_none()) || same_list
+}

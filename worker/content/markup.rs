@@ -1,0 +1,226 @@
+//! Markdown as the project writes it: one normal form, made by comrak, with no more backslashes than needed.
+//!
+//! Owns comrak's options and the rewriting of a parsed tree (images become their words, raw HTML goes, links keep only
+//! addresses that a mail may carry). Called by the readers and by `present`.
+
+use super::citations;
+use comrak::Options;
+use comrak::nodes::{Ast, AstNode, ListDelimType, NodeValue};
+use std::cell::RefMut;
+
+/// The options by which every article and every tip is parsed and written.
+pub fn options() -> Options<'static> {
+    let mut options = Options::default();
+    options.extension.table = true;
+    options.extension.strikethrough = true;
+    options.extension.footnotes = true;
+    options.render.prefer_fenced = true;
+    options.parse.leave_footnote_definitions = true;
+    options
+}
+
+/// Writes a parsed block as Markdown, without blank lines around it. `tidy` must have gone over the tree before.
+pub fn write<'a>(node: &'a AstNode<'a>, options: &Options<'_>) -> String {
+    let mut out = String::new();
+    comrak::format_commonmark(node, options, &mut out).expect("writing to a string cannot fail");
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// Makes a tree fit for a tip: text escaped our way, images replaced by their words, raw HTML taken out, links
+/// resolved against `base` and dropped where they lead nowhere that a mail may link to.
+pub fn tidy<'a>(root: &'a AstNode<'a>, base: Option<&str>) {
+    let nodes: Vec<&'a AstNode<'a>> = root.descendants().collect();
+    for node in &nodes {
+        tidy_citation(node);
+    }
+    for node in nodes.iter().rev() {
+        tidy_structure(node, base);
+    }
+    for node in &nodes {
+        tidy_text(node);
+    }
+}
+
+/// Citation marks in other dress, `<sup>3</sup>` and `[3](#ref3)`, become `[^3]`.
+fn tidy_citation<'a>(node: &'a AstNode<'a>) {
+    let text_of = |inner: &'a AstNode<'a>| match &inner.data().value {
+        NodeValue::Text(text) => citations::group(text.trim_matches(['[', ']', ' '])).map(str::to_owned),
+        _ => None,
+    };
+    let (inner, whole) = match &node.data().value {
+        NodeValue::HtmlInline(html) if html.to_ascii_lowercase().starts_with("<sup") => (node.next_sibling(), false),
+        NodeValue::Link(link) if link.url.starts_with('#') => (node.first_child().filter(|c| c.next_sibling().is_none()), true),
+        _ => return,
+    };
+    if let Some((inner, labels)) = inner.and_then(|inner| text_of(inner).map(|labels| (inner, labels))) {
+        let target = if whole { node } else { inner };
+        if whole {
+            inner.detach();
+        }
+        target.data_mut().value = NodeValue::Raw(format!("[^{labels}]"));
+    }
+}
+
+fn tidy_structure<'a>(node: &'a AstNode<'a>, base: Option<&str>) {
+    let mut data = node.data_mut();
+    match &mut data.value {
+        NodeValue::HtmlInline(html) if html.to_ascii_lowercase().starts_with("<br") => data.value = NodeValue::LineBreak,
+        NodeValue::HtmlInline(_) => detach(node, data),
+        NodeValue::HtmlBlock(_) if node.parent().is_some_and(|p| p.parent().is_some()) => detach(node, data),
+        NodeValue::Image(_) => unwrap(node, data),
+        NodeValue::Link(link) => match resolve(&link.url, base) {
+            Some(url) if node.first_child().is_some() => link.url = url,
+            Some(_) => detach(node, data),
+            None => unwrap(node, data),
+        },
+        NodeValue::Strong | NodeValue::Emph | NodeValue::Strikethrough if node.first_child().is_none() => detach(node, data),
+        NodeValue::FootnoteReference(reference) => data.value = NodeValue::Raw(format!("[^{}]", citations::label(&reference.name))),
+        NodeValue::SoftBreak => data.value = NodeValue::Text(" ".into()),
+        NodeValue::List(list) => list.delimiter = ListDelimType::Period,
+        NodeValue::Code(code) => code.literal = code.literal.replace(['\n', '\r'], " "),
+        _ => {}
+    }
+}
+
+fn detach<'a>(node: &'a AstNode<'a>, data: RefMut<'_, Ast>) {
+    drop(data);
+    node.detach();
+}
+
+/// Puts a node's children in its place.
+fn unwrap<'a>(node: &'a AstNode<'a>, data: RefMut<'_, Ast>) {
+    drop(data);
+    while let Some(child) = node.first_child() {
+        node.insert_before(child);
+    }
+    node.detach();
+}
+
+fn tidy_text<'a>(node: &'a AstNode<'a>) {
+    let at_start = starts_line(node);
+    let inside = node.parent().is_some_and(|parent| is_span(&parent.data().value));
+    let mut data = node.data_mut();
+    let NodeValue::Text(text) = &data.value else { return };
+    let mut text = clean(text);
+    if inside && node.previous_sibling().is_none() {
+        text = text.trim_start().to_owned();
+    }
+    if inside && node.next_sibling().is_none() {
+        text.truncate(text.trim_end().len());
+    }
+    let mut markdown = escape(&text, at_start);
+    // A "!" before a link would turn the link into an image.
+    if markdown.ends_with('!') && node.next_sibling().is_some() {
+        markdown.insert(markdown.len() - 1, '\\');
+    }
+    data.value = NodeValue::Raw(markdown);
+}
+
+fn is_span(value: &NodeValue) -> bool {
+    matches!(value, NodeValue::Strong | NodeValue::Emph | NodeValue::Strikethrough | NodeValue::Link(_))
+}
+
+fn starts_line<'a>(node: &'a AstNode<'a>) -> bool {
+    let Some(parent) = node.parent() else { return true };
+    match node.previous_sibling() {
+        None => !is_span(&parent.data().value),
+        Some(previous) => matches!(previous.data().value, NodeValue::LineBreak),
+    }
+}
+
+/// Takes out what a mail cannot show and makes every kind of space the plain one.
+pub fn clean(text: &str) -> String {
+    if text.is_ascii() && !text.bytes().any(|b| b < 0x20) {
+        return text.to_owned();
+    }
+    text.chars()
+        .filter_map(|c| match c {
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{ad}' => None,
+            c if c.is_whitespace() => Some(' '),
+            c if c.is_control() => None,
+            c => Some(c),
+        })
+        .collect()
+}
+
+/// Escapes what would be read as mark-up, and nothing else.
+pub fn escape(text: &str, at_start: bool) -> String {
+    let bytes = text.as_bytes();
+    let special = |b: &u8| matches!(b, b'\\' | b'*' | b'_' | b'`' | b'[' | b']' | b'<' | b'&' | b'~');
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut from = 0;
+    if at_start && let Some(at) = start_mark(text) {
+        out.push_str(&text[..at]);
+        out.push('\\');
+        from = at;
+    }
+    while let Some(found) = bytes[from..].iter().position(special) {
+        let at = from + found;
+        out.push_str(&text[from..at]);
+        if let Some(labels) = citations::mark(&text[at..]) {
+            out.push_str("[^");
+            out.push_str(labels);
+            out.push(']');
+            from = at + labels.len() + 2;
+            continue;
+        }
+        if needs_escape(bytes, at) {
+            out.push('\\');
+        }
+        out.push(char::from(bytes[at]));
+        from = at + 1;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+fn needs_escape(bytes: &[u8], at: usize) -> bool {
+    let before = at.checked_sub(1).map(|i| bytes[i]);
+    let after = bytes.get(at + 1).copied();
+    match bytes[at] {
+        b'_' => !(before.is_some_and(|b| b.is_ascii_alphanumeric()) && after.is_some_and(|b| b.is_ascii_alphanumeric())),
+        b'<' => after.is_none_or(|b| b.is_ascii_alphabetic() || matches!(b, b'/' | b'!' | b'?')),
+        b'&' => after.is_none_or(|b| b.is_ascii_alphabetic() || b == b'#'),
+        _ => true,
+    }
+}
+
+/// Where a line's opening would make it a heading, a list, a quotation or a rule.
+fn start_mark(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let digits = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
+    let next_is_space = |i: usize| bytes.get(i + 1).is_none_or(|b| *b == b' ');
+    match bytes.get(digits)? {
+        b'.' | b')' if (1..10).contains(&digits) && next_is_space(digits) => Some(digits),
+        b'+' if digits == 0 && next_is_space(0) => Some(0),
+        b'-' | b'=' | b'#' | b'>' if digits == 0 => Some(0),
+        b':' if digits == 0 && matches!(bytes.get(1), Some(b'-')) => Some(0),
+        b'|' if digits == 0 => Some(0),
+        _ => None,
+    }
+}
+
+/// An address that a mail may link to: absolute, or made absolute with the article's own.
+pub fn resolve(url: &str, base: Option<&str>) -> Option<String> {
+    let lower = url.get(..8).unwrap_or(url).to_ascii_lowercase();
+    if lower.starts_with("http://") || lower.starts_with("https://") || lower.starts_with("mailto:") {
+        return Some(url.to_owned());
+    }
+    let base = base?;
+    let host_end = base.find("://").map(|i| i + 3)?;
+    let host_end = base[host_end..].find('/').map_or(base.len(), |i| host_end + i);
+    if url.starts_with("//") {
+        return Some(format!("https:{url}"));
+    }
+    if url.starts_with('/') {
+        return Some(format!("{}{url}", &base[..host_end]));
+    }
+    url.starts_with('#').then(|| format!("{}{url}", base.split('#').next().unwrap_or(base)))
+}
+
+/// `clean` for a text of several lines, which keeps its line breaks.
+pub fn clean_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| clean(line).trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,58 @@
+//! Presenting: the Markdown of a tip as HTML and as plain text.
+//!
+//! Owns what may reach a mail: no raw HTML, no images, links to http, https and mailto only. The templates call it.
+
+use super::markup;
+use comrak::nodes::{AstNode, NodeValue};
+use comrak::{Arena, Options, parse_document};
+
+mod plain;
+
+/// The HTML of a tip's Markdown. Headings begin at the third level: the tip's own subject stands above them.
+pub fn markdown_to_html(markdown: &str) -> String {
+    let mut options = markup::options();
+    options.extension.autolink = true;
+    let arena = Arena::new();
+    let root = parse(&arena, markdown, &options);
+    for node in root.descendants() {
+        if let NodeValue::Heading(heading) = &mut node.data_mut().value {
+            heading.level = if heading.level <= 4 { 3 } else { 4 };
+        }
+    }
+    let mut out = String::new();
+    comrak::format_html(root, &options, &mut out).expect("writing to a string cannot fail");
+    out
+}
+
+/// The plain text of a tip's Markdown, wrapped at 72 columns, with the address of every link.
+pub fn markdown_to_text(markdown: &str) -> String {
+    let mut options = markup::options();
+    options.extension.autolink = true;
+    let arena = Arena::new();
+    plain::write(parse(&arena, markdown, &options))
+}
+
+/// Parses and takes out what no mail may hold.
+fn parse<'a>(arena: &'a Arena<'a>, markdown: &str, options: &Options<'_>) -> &'a AstNode<'a> {
+    let root = parse_document(arena, markdown, options);
+    let nodes: Vec<&'a AstNode<'a>> = root.descendants().collect();
+    for node in nodes.into_iter().rev() {
+        let value = node.data().value.clone();
+        match value {
+            NodeValue::HtmlBlock(_) => node.detach(),
+            NodeValue::HtmlInline(html) if html.starts_with("<br") => node.data_mut().value = NodeValue::LineBreak,
+            NodeValue::HtmlInline(_) => node.detach(),
+            NodeValue::Image(_) => replace_by_children(node),
+            NodeValue::Link(link) if markup::resolve(&link.url, None).is_none() => replace_by_children(node),
+            _ => {}
+        }
+    }
+    root
+}
+
+fn replace_by_children<'a>(node: &'a AstNode<'a>) {
+    while let Some(child) = node.first_child() {
+        node.insert_before(child);
+    }
+    node.detach();
+}

@@ -1,0 +1,294 @@
+//! Sifting: which blocks are no part of any tip, and why.
+//!
+//! Owns the rules that look at more than one line: contents, lists of links, references, the end of the page. What it
+//! leaves undecided is the article's text. Called by `segment`; the signs themselves stand in `signs` and `headings`.
+
+use super::document::{Block, Document, Format, Kind};
+use super::headings::{self, Role};
+use super::{references, signs, words};
+use std::collections::HashMap;
+
+/// What becomes of a block that is not simply text of the article.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Left out, with the reason.
+    Left(&'static str),
+    /// A source: left out of the tips, kept with the article.
+    Reference,
+    /// Related reading of the section that it stands in.
+    Related,
+}
+
+/// The fate of each block; nothing for text that is still to be put into sections.
+pub type Fates = Vec<Option<Fate>>;
+
+/// Settles every block that shows by itself or by its place that it is no text of a tip.
+pub fn sift(document: &Document, fates: &mut Fates) {
+    let blocks = &document.blocks;
+    settle_kinds(blocks, fates);
+    settle_related(blocks, fates);
+    settle_page_parts(document, fates);
+    settle_contents(document, fates);
+    settle_links(blocks, fates);
+    settle_sections(document, fates);
+    settle_loose_references(document, fates);
+    settle_end(blocks, fates);
+}
+
+fn settle_kinds(blocks: &[Block], fates: &mut Fates) {
+    for (index, block) in blocks.iter().enumerate() {
+        let fate = match block.kind {
+            Kind::Image => Fate::Left("image"),
+            Kind::Break => Fate::Left("line between parts"),
+            Kind::Html => Fate::Left("HTML of the page"),
+            Kind::Footnote { .. } => Fate::Reference,
+            _ => continue,
+        };
+        fates[index].get_or_insert(fate);
+    }
+}
+
+fn settle_related(blocks: &[Block], fates: &mut Fates) {
+    for (index, block) in blocks.iter().enumerate() {
+        if fates[index].is_some() || !block.is_paragraph() {
+            continue;
+        }
+        let Some(rest) = signs::related(&block.text) else { continue };
+        if !rest.is_empty() {
+            fates[index] = Some(Fate::Related);
+        } else if blocks.get(index + 1).is_some_and(|next| !next.items.is_empty() && (is_link_list(next) || next.words <= next.items.len() * 12)) {
+            fates[index] = Some(Fate::Related);
+            fates[index + 1] = Some(Fate::Related);
+        }
+    }
+}
+
+fn settle_page_parts(document: &Document, fates: &mut Fates) {
+    let glued = lines_with_glued_numbers(document);
+    for (index, block) in document.blocks.iter().enumerate() {
+        if fates[index].is_some() || block.words > 130 {
+            continue;
+        }
+        // A heading that the author marked as one is no caption.
+        let line = block.is_paragraph() || (block.level().is_some() && document.format == Format::Text);
+        let after_image = index > 0 && document.blocks[index - 1].kind == Kind::Image;
+        let part = match block.kind {
+            Kind::Paragraph { emphasised: true, .. } if after_image && block.words <= 25 => Some("caption"),
+            Kind::Quote if block.words <= 40 => signs::page_part(&block.text, block.words).filter(|part| *part == "sign-up box"),
+            Kind::List { .. } if block.items.iter().all(|item| signs::page_part(item, words::count(item)).is_some()) => Some("navigation or sharing"),
+            _ if line && glued.contains_key(&index) => Some("caption"),
+            _ if line => signs::page_part(&block.text, block.words),
+            _ => None,
+        };
+        fates[index] = part.map(Fate::Left);
+    }
+}
+
+/// Lines such as "Woman with back pain31" that stand elsewhere without the number, and those lines themselves.
+fn lines_with_glued_numbers(document: &Document) -> HashMap<usize, ()> {
+    let mut found = HashMap::new();
+    if document.format != Format::Text {
+        return found;
+    }
+    let mut lines: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, block) in document.blocks.iter().enumerate().filter(|(_, block)| block.words <= 16) {
+        lines.entry(block.text.as_str()).or_default().push(index);
+    }
+    for (index, block) in document.blocks.iter().enumerate().filter(|(_, block)| block.words <= 16) {
+        let bare = block.text.trim_end_matches(|c: char| c.is_ascii_digit());
+        let glued = bare.len() < block.text.len() && bare.ends_with(char::is_alphabetic);
+        if let Some(twins) = lines.get(bare).filter(|_| glued) {
+            found.insert(index, ());
+            found.extend(twins.iter().map(|twin| (*twin, ())));
+        }
+    }
+    found
+}
+
+/// A list whose items are the headings of the article.
+fn settle_contents(document: &Document, fates: &mut Fates) {
+    let blocks = &document.blocks;
+    let mut last_place: HashMap<String, usize> = HashMap::new();
+    for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.level().is_some()) {
+        last_place.insert(words::key(headings::bare(&block.text)), index);
+    }
+    let is_heading = |text: &str, after: usize| last_place.get(&words::key(headings::bare(text))).is_some_and(|place| *place > after);
+    for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.items.len() >= 2) {
+        let anchors = block.links.len() >= 2 && block.links.iter().all(|link| link.url.starts_with('#'));
+        let listed = block.items.iter().all(|item| item.lines().all(|line| is_heading(line, index)));
+        if fates[index].is_none() && (anchors || listed) {
+            fates[index] = Some(Fate::Left("table of contents"));
+        }
+    }
+    if document.format == Format::Text {
+        let repeated: Vec<bool> = blocks.iter().enumerate().map(|(i, b)| b.level().is_some() && fates[i].is_none() && is_heading(&b.text, i)).collect();
+        for (index, _) in repeated.iter().enumerate().filter(|(_, again)| **again) {
+            let neighbour = (index > 0 && repeated[index - 1]) || repeated.get(index + 1) == Some(&true);
+            if neighbour {
+                fates[index] = Some(Fate::Left("table of contents"));
+            }
+        }
+    }
+}
+
+/// Lists and paragraphs that hold links and nothing else.
+fn settle_links(blocks: &[Block], fates: &mut Fates) {
+    for (index, block) in blocks.iter().enumerate() {
+        if fates[index].is_some() {
+            continue;
+        }
+        let alone = block.is_paragraph() && !block.links.is_empty() && block.words <= 20 && link_words(block) >= block.words && !block.links[0].text.starts_with("http");
+        if alone {
+            fates[index] = Some(Fate::Left("link by itself"));
+        } else if is_link_list(block) {
+            fates[index] = Some(Fate::Left("list of links"));
+            let lead_in = index > 0 && fates[index - 1].is_none() && blocks[index - 1].is_paragraph() && blocks[index - 1].text.ends_with(':') && blocks[index - 1].words <= 12;
+            if lead_in {
+                fates[index - 1] = Some(Fate::Left("list of links"));
+            }
+        }
+    }
+}
+
+fn is_link_list(block: &Block) -> bool {
+    block.items.len() >= 2 && block.links.len() >= block.items.len() && link_words(block) >= block.words
+}
+
+fn link_words(block: &Block) -> usize {
+    block.links.iter().map(|link| words::count(&link.text)).sum()
+}
+
+/// Sections that their heading shows to be no text: sources, other pages, the end of the page.
+fn settle_sections(document: &Document, fates: &mut Fates) {
+    let blocks = &document.blocks;
+    let mut open: Option<Open> = None;
+    let mut seen_body = false;
+    for index in 0..blocks.len() {
+        if let Some(level) = blocks[index].level().filter(|_| fates[index].is_none()) {
+            let role = headings::role(&blocks[index].text);
+            let below = below(document, fates, index, level);
+            open = next_open(open, role, level, &below, document.format);
+            seen_body |= open.is_none() && below.prose >= 20;
+        }
+        let Some(current) = &open else { continue };
+        let page = signs::page_part(&blocks[index].text, blocks[index].words);
+        let fate = match (fates[index], current.role) {
+            (Some(_), _) => continue,
+            (None, Role::References) if !is_prose(&blocks[index]) => Fate::Reference,
+            (None, Role::References) => Fate::Left(end_reason(&blocks[index])),
+            (None, _) if blocks[index].level().is_none() && seen_body && signs::is_about_publisher(&blocks[index].text) => Fate::Left("line about the publisher"),
+            (None, Role::Page(reason)) => Fate::Left(page.unwrap_or(reason)),
+            (None, _) => Fate::Left(page.unwrap_or("list of other pages")),
+        };
+        fates[index] = Some(fate);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    role: Role,
+    level: u8,
+}
+
+/// What stands under a heading, up to the next one of its level.
+#[derive(Default)]
+struct Below {
+    prose: usize,
+    sources: usize,
+}
+
+fn below(document: &Document, fates: &Fates, at: usize, level: u8) -> Below {
+    let mut below = Below::default();
+    for (block, fate) in document.blocks[at + 1..].iter().zip(&fates[at + 1..]) {
+        if block.level().is_some_and(|other| other <= level) || below.prose > 400 {
+            break;
+        }
+        if fate.is_some() || block.level().is_some() {
+            continue;
+        }
+        if is_source(block) {
+            below.sources += 1;
+        } else {
+            below.prose += block.words.saturating_sub(link_words(block));
+        }
+    }
+    below
+}
+
+/// Whether a heading opens a part that is left out, goes on with one, or returns to the article.
+fn next_open(open: Option<Open>, role: Role, level: u8, below: &Below, format: Format) -> Option<Open> {
+    let inside = open.is_some_and(|open| format == Format::Markdown && level > open.level);
+    match role {
+        Role::References | Role::Page(_) => Some(Open { role, level }),
+        Role::Links if below.prose < 60 => Some(Open { role, level }),
+        _ if inside => open,
+        // After the end of the article a few words under a line are a teaser or the page's foot, not a section.
+        _ if format == Format::Text && below.prose < 40 => open,
+        _ => None,
+    }
+}
+
+fn is_source(block: &Block) -> bool {
+    if block.items.is_empty() {
+        return references::is_reference(&block.text);
+    }
+    let sources = block.items.iter().filter(|item| references::is_reference(item)).count();
+    sources * 2 > block.items.len()
+}
+
+fn is_prose(block: &Block) -> bool {
+    block.is_paragraph() && block.words >= 15 && !references::is_reference(&block.text) && words::prose_share(&words::tokens(&block.text)) >= 8
+}
+
+fn end_reason(block: &Block) -> &'static str {
+    if let Some(part) = signs::page_part(&block.text, block.words) {
+        return part;
+    }
+    if signs::is_about_publisher(&block.text) { "line about the publisher" } else { "after the end of the article" }
+}
+
+/// Sources without a heading over them: a run of two or more, in the last part of the article.
+fn settle_loose_references(document: &Document, fates: &mut Fates) {
+    let blocks = &document.blocks;
+    let last_text = blocks.iter().enumerate().rev().find(|(i, b)| fates[*i].is_none() && b.is_paragraph() && b.words >= 12 && !is_source(b) && !references::may_be_reference(&b.text));
+    let start = last_text.map_or(0, |(index, _)| index + 1);
+    let open: Vec<usize> = (start..blocks.len()).filter(|i| fates[*i].is_none()).collect();
+    let sources: Vec<usize> = open.iter().copied().filter(|i| is_source(&blocks[*i]) && blocks[*i].kind != Kind::Table).collect();
+    let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return };
+    if sources.len() < 2 && blocks[*first].items.len() < 2 {
+        return;
+    }
+    for index in open.into_iter().filter(|i| i >= first && i <= last) {
+        let heading_in_text = blocks[index].level().is_some() && document.format == Format::Markdown;
+        if !heading_in_text && (is_source(&blocks[index]) || references::may_be_reference(&blocks[index].text)) {
+            fates[index] = Some(Fate::Reference);
+        }
+    }
+}
+
+/// A line about the publisher between other parts of the page's end, and a closing "In conclusion, …".
+fn settle_end(blocks: &[Block], fates: &mut Fates) {
+    let mut page_below = false;
+    for index in (0..blocks.len()).rev() {
+        match fates[index] {
+            Some(Fate::Related) => break,
+            Some(_) => page_below |= matches!(fates[index], Some(Fate::Left("sign-up box" | "copyright line" | "navigation or sharing" | "list of other pages"))),
+            None if page_below && is_page_foot(blocks, fates, index) => fates[index] = Some(Fate::Left("line about the publisher")),
+            None => {
+                let opening = blocks[index].text.get(..16).unwrap_or_default().to_lowercase();
+                let sums_up = ["in conclusion", "to conclude", "in summary", "to sum up", "to summarize", "to summarise"].iter().any(|start| opening.starts_with(start));
+                let alone = index == 0 || blocks[index - 1].level().is_some();
+                if sums_up && blocks[index].is_paragraph() && !alone {
+                    fates[index] = Some(Fate::Left("conclusion"));
+                }
+                break;
+            }
+        }
+    }
+}
+
+fn is_page_foot(blocks: &[Block], fates: &Fates, index: usize) -> bool {
+    let block = &blocks[index];
+    let page_above = index > 0 && matches!(fates[index - 1], Some(Fate::Left(_) | Fate::Reference));
+    page_above && block.is_paragraph() && block.words <= 60 && signs::is_about_publisher(&block.text)
+}

@@ -1,0 +1,209 @@
+//! Signs by which a line or a paragraph shows that it is part of the page and not of the article.
+//!
+//! Owns the vocabulary of pages: sign-up boxes, navigation, captions, bylines, share buttons, notices. Each rule is
+//! narrow on purpose: a paragraph of real text must never match. Called by the readers, `head` and `sift`.
+
+use super::{dates, words};
+
+/// Whether a line has the shape of a heading: short, begins like a sentence, does not end like one.
+pub fn is_heading_shaped(text: &str) -> bool {
+    let count = words::count(text);
+    let Some(first) = text.chars().find(|c| c.is_alphanumeric()) else { return false };
+    let ends_open = text.ends_with(['.', ',', ';', ':', '!', '…', '-', '–']);
+    (1..=14).contains(&count)
+        && text.len() <= 110
+        && !first.is_lowercase()
+        && !ends_open
+        && text.chars().any(char::is_alphabetic)
+        && !text.contains("://")
+        && !text.contains('@')
+        && !has_sentence_end(text)
+        && related(text).is_none()
+        && !is_metadata(text)
+}
+
+/// A full stop inside, which abbreviations and numbers do not count for.
+fn has_sentence_end(text: &str) -> bool {
+    text.match_indices(". ").any(|(at, _)| {
+        let word = text[..at].rsplit(' ').next().unwrap_or_default();
+        let number = at <= 3 && word.bytes().all(|b| b.is_ascii_digit());
+        !number && word.chars().count() > 3
+    })
+}
+
+/// The rest of a line such as "Related: …" or "See also: …".
+pub fn related(text: &str) -> Option<&str> {
+    let (label, rest) = text.split_once(':')?;
+    if label.len() > 40 {
+        return None;
+    }
+    let label = words::key(label);
+    let known = [
+        "related", "related reading", "related article", "related articles", "related post", "related posts", "see also", "read also", "also read",
+        "read next", "read more", "learn more", "further reading", "more on this", "you may also like", "you might also like", "related topics",
+        "related links", "related tip", "up next",
+    ];
+    (known.contains(&label.as_str()) && words::count(rest) <= 40).then(|| rest.trim())
+}
+
+/// A line with a date, an author or the time it takes to read, and nothing else.
+pub fn is_metadata(text: &str) -> bool {
+    text.len() <= 120 && pieces(text).all(|piece| dates::line(piece).is_some() || byline(piece).is_some() || is_reading_time(piece))
+}
+
+/// The parts of a line such as "By A Name | May 4, 2020 | 5 min read".
+pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['|', '•', '·', '\n', '/']).map(str::trim).filter(|piece| !piece.is_empty())
+}
+
+/// The name in "By A Name" or "Written by A Name"; an empty name for a line about who reviewed it.
+pub fn byline(text: &str) -> Option<&str> {
+    let lower = text.to_lowercase();
+    if lower.len() != text.len() || text.len() > 100 || text.ends_with('.') && words::count(text) > 8 {
+        return None;
+    }
+    let of_review = ["medically reviewed by", "reviewed by", "fact checked by", "fact-checked by", "edited by", "medical review by", "photo by"];
+    if of_review.iter().any(|label| lower.starts_with(label)) {
+        return Some("");
+    }
+    let labels = ["written by ", "posted by ", "published by ", "author: ", "authors: ", "by: ", "by "];
+    let label = labels.iter().find(|label| lower.starts_with(*label))?;
+    let name = text[label.len()..].trim();
+    is_name(name).then_some(name)
+}
+
+fn is_name(text: &str) -> bool {
+    let small = ["and", "of", "the", "de", "van", "von", "der", "la", "for"];
+    let count = words::count(text);
+    (1..=10).contains(&count) && text.split_whitespace().all(|word| {
+        let first = word.chars().find(|c| c.is_alphanumeric());
+        first.is_none_or(|c| !c.is_lowercase()) || small.contains(&word.trim_matches(','))
+    })
+}
+
+fn is_reading_time(text: &str) -> bool {
+    let key = words::key(text);
+    let tokens: Vec<&str> = key.split(' ').collect();
+    let number = tokens.iter().any(|t| t.bytes().next().is_some_and(|b| b.is_ascii_digit()));
+    number && tokens.len() <= 5 && (key.contains("min read") || key.contains("minute read") || key.contains("minutes read") || key.starts_with("reading time"))
+}
+
+/// What a block is, when its words alone show that it is part of the page.
+pub fn page_part(text: &str, count: usize) -> Option<&'static str> {
+    if count > 130 {
+        return None;
+    }
+    let lower = text.to_lowercase();
+    if count <= 60 && is_sign_up(&lower) {
+        return Some("sign-up box");
+    }
+    if count <= 40 && (lower.starts_with('©') || lower.starts_with("copyright ©") || lower.contains("all rights reserved")) {
+        return Some("copyright line");
+    }
+    if is_notice(&lower) {
+        return Some("publisher's notice");
+    }
+    if count <= 8 && is_button(&lower) {
+        return Some("navigation or sharing");
+    }
+    if is_menu(text) {
+        return Some("navigation or sharing");
+    }
+    (count <= 16 && is_caption(text, &lower)).then_some("caption")
+}
+
+/// A sentence that asks for an address or a subscription.
+fn is_sign_up(lower: &str) -> bool {
+    let asks: [(&str, &[&str]); 12] = [
+        ("sign up", &["newsletter", "inbox", "email", "e-mail", "waitlist", "updates", "for free", "our "]),
+        ("subscribe", &["newsletter", "inbox", "email", "e-mail", "updates", "our ", "channel", "blog", "now", "today", "podcast"]),
+        ("submit your email", &[""]),
+        ("enter your email", &[""]),
+        ("your email address", &["subscribe", "sign up", "will not be published"]),
+        ("join our", &["newsletter", "waitlist", "mailing list", "community", "list", "program", "group"]),
+        ("join the", &["newsletter", "waitlist", "waiting list", "mailing list"]),
+        ("join thousands", &[""]),
+        ("get our", &["newsletter", "tips", "inbox", "guide", "app"]),
+        ("get the latest", &["inbox", "newsletter", "email"]),
+        ("follow us on", &[""]),
+        ("download our", &["app", "guide", "ebook", "e-book", "checklist"]),
+    ];
+    let sentences = || lower.split(['.', '!', '?', '\n', ':']).map(str::trim);
+    let imperative = sentences().any(|s| asks.iter().any(|(verb, nouns)| s.starts_with(verb) && nouns.iter().any(|noun| s.contains(noun))));
+    let boxed = ["added to the waitlist", "added to our waitlist", "delivered to your inbox", "straight to your inbox", "directly to your inbox"];
+    imperative || boxed.iter().any(|words| lower.contains(words))
+}
+
+fn is_notice(lower: &str) -> bool {
+    let said = [
+        "for informational purposes only", "for information purposes only", "for educational purposes only", "not a substitute for professional",
+        "not a substitute for medical advice", "not intended as medical advice", "does not constitute medical advice", "not intended to diagnose",
+        "not be used as a substitute for professional", "not intended to be a substitute for", "contains affiliate links", "may earn a commission",
+        "we may receive compensation", "this site uses cookies", "this website uses cookies", "views expressed in this article",
+    ];
+    said.iter().any(|words| lower.contains(words))
+}
+
+fn is_button(lower: &str) -> bool {
+    let key = words::key(lower);
+    let exact = [
+        "share", "share this", "share this article", "share this post", "share on facebook", "share on twitter", "share on pinterest", "share on x",
+        "share on linkedin", "tweet", "pin", "pin it", "facebook", "twitter", "pinterest", "instagram", "linkedin", "whatsapp", "youtube", "email this",
+        "print", "print this", "copy link", "save", "skip to content", "skip to main content", "menu", "main menu", "home", "search", "close", "toggle navigation",
+        "back to top", "top", "previous", "next", "previous post", "next post", "previous article", "next article", "older posts", "newer posts", "load more",
+        "show more", "log in", "login", "log out", "sign in", "sign up", "register", "subscribe", "subscribe now", "newsletter", "cart", "shop", "blog", "about",
+        "about us", "contact", "contact us", "privacy policy", "privacy", "terms of service", "terms of use", "terms", "cookie policy", "cookie settings",
+        "accept cookies", "accept all", "advertisement", "sponsored", "ad", "leave a comment", "leave a reply", "no comments", "comments", "post a comment",
+        "continue reading", "read more", "learn more", "submit", "get started", "download", "listen", "faqs", "careers", "press", "sitemap", "uncategorized",
+        "jump to recipe", "print recipe", "jump to section", "in this article", "table of contents", "contents", "share via", "follow us", "like this",
+    ];
+    let counted = key.split_once(' ').is_some_and(|(n, rest)| n.bytes().all(|b| b.is_ascii_digit()) && matches!(rest, "shares" | "comments" | "likes" | "views" | "comment" | "share" | "tweets"));
+    let labelled = ["posted in", "filed under", "tagged", "tags:", "categories:", "category:", "posted under", "share:", "share this:", "previous:", "next:", "image credit", "photo credit"];
+    exact.contains(&key.as_str()) || counted || labelled.iter().any(|label| lower.starts_with(label))
+}
+
+/// "Home | About | Blog": three or more short parts between bars or arrows.
+fn is_menu(text: &str) -> bool {
+    ['|', '»', '›', '>', '•', '·'].iter().any(|bar| {
+        let parts: Vec<&str> = text.split(*bar).map(str::trim).filter(|part| !part.is_empty()).collect();
+        parts.len() >= 3 && !text.contains('\n') && parts.iter().all(|part| words::count(part) <= 4 && !part.ends_with('.'))
+    })
+}
+
+/// Words under an image: marked as such, or the description of a person in a picture.
+fn is_caption(text: &str, lower: &str) -> bool {
+    let marked = ["photo:", "photo by", "photo credit", "image:", "image by", "image credit", "image courtesy", "credit:", "caption:", "picture:", "pictured:", "illustration:", "photograph:", "video:", "infographic:", "photo courtesy"];
+    let agencies = ["getty images", "shutterstock", "istock", "unsplash", "pexels", "adobe stock"];
+    if marked.iter().any(|mark| lower.starts_with(mark)) || agencies.iter().any(|agency| lower.contains(agency)) {
+        return true;
+    }
+    has_glued_number(text) || shows_person(&words::tokens(lower))
+}
+
+/// "Woman with back pain31": the count of a share button, glued to the words before it.
+fn has_glued_number(text: &str) -> bool {
+    let bare = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = text.len() - bare.len();
+    let last = bare.rsplit(' ').next().unwrap_or_default();
+    (1..=5).contains(&digits) && words::count(text) >= 2 && last.len() >= 4 && last.chars().all(char::is_lowercase)
+}
+
+fn shows_person(tokens: &[String]) -> bool {
+    let people = ["woman", "man", "mother", "father", "mom", "mum", "dad", "couple", "parent", "nurse", "doctor", "girl", "boy", "person", "family", "midwife", "baby", "child", "toddler", "grandmother", "grandfather"];
+    let doing = ["with", "holding", "sitting", "standing", "lying", "smiling", "looking", "using", "wearing", "touching", "stretching", "sleeping", "feeding", "nursing", "breastfeeding", "drinking", "eating", "walking", "running", "talking", "reading", "working", "lifting", "carrying", "rubbing", "pouring", "preparing", "checking", "cleaning", "cooking", "clutching", "doing", "pushing", "massaging", "in"];
+    let article = matches!(tokens.first().map(String::as_str), Some("a" | "an"));
+    let start = usize::from(article);
+    let Some(at) = tokens.iter().skip(start).take(3).position(|t| people.contains(&t.as_str())).map(|i| i + start) else { return false };
+    let small = matches!(tokens[at].as_str(), "baby" | "child" | "toddler" | "family" | "person" | "parent");
+    let verb = tokens.get(at + 1).map(String::as_str).unwrap_or_default();
+    let described = at - start == 0 || (article && at - start <= 2);
+    described && doing.contains(&verb) && (article || !small) && tokens.len() >= 3
+}
+
+/// The sentence by which a publisher says who it is: only looked for after the article's end.
+pub fn is_about_publisher(text: &str) -> bool {
+    let tokens = words::tokens(text);
+    let says_is = tokens.iter().take(8).any(|t| matches!(t.as_str(), "is" | "are" | "provides" | "offers" | "helps"));
+    let kinds = ["app", "company", "platform", "site", "website", "publisher", "community", "organisation", "organization", "charity", "brand", "provider", "practice", "clinic", "newsletter", "magazine", "startup", "nonprofit", "blog", "network", "service"];
+    says_is && tokens.iter().any(|t| kinds.contains(&t.as_str()))
+}

@@ -1,0 +1,235 @@
+//! Subjects: what a tip is called in an inbox, for someone who never saw the article.
+//!
+//! Owns the rule by which a heading gets the article's subject when it says too little alone: "The cause: Gallstones"
+//! becomes "Gallstones as a cause of back pain". No language model: words are counted. Called by `compose`.
+
+use super::document::Document;
+use super::{head, headings, words};
+use std::collections::{HashMap, HashSet};
+
+/// The longest subject.
+pub const LONGEST: usize = 78;
+
+/// What is known about an article's words when its tips are named.
+#[derive(Debug)]
+pub struct Naming {
+    title: String,
+    topic: Option<String>,
+    forms: HashSet<String>,
+    used: HashMap<String, usize>,
+}
+
+impl Naming {
+    /// Learns the words of an article.
+    pub fn of(document: &Document, title: &str) -> Naming {
+        let counts = head::frequencies(&document.blocks);
+        let forms = forms(document);
+        let topic = topic(title, document, &counts, &forms);
+        Naming { title: title.to_owned(), topic, forms, used: HashMap::new() }
+    }
+
+    /// The subject of a segment with this heading path; `piece` tells apart what an over-long section was cut into.
+    pub fn subject(&mut self, path: &[String], piece: Option<(usize, usize)>) -> String {
+        let named = match path.split_last() {
+            Some((heading, above)) => self.name(heading, above),
+            None => shorten(&self.title, LONGEST),
+        };
+        let ending = piece.map(|(number, of)| format!(" (part {number} of {of})")).unwrap_or_default();
+        let subject = shorten(&named, LONGEST - ending.chars().count()) + &ending;
+        self.unlike_others(subject, path)
+    }
+
+    fn name(&self, heading: &str, above: &[String]) -> String {
+        let heading = self.calm(headings::bare(heading));
+        if let Some(subject) = self.pair(&heading) {
+            return subject;
+        }
+        if !self.says_too_little(&heading) {
+            return heading;
+        }
+        let parent = above.iter().rev().map(|above| self.calm(headings::bare(above))).find(|above| !headings::is_dependent(above) && above.chars().count() <= 45);
+        let context = parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(shorten(&self.title, 45)));
+        match context.filter(|context| !words::key(&heading).contains(&words::key(context)) && !context.is_empty()) {
+            Some(context) => first_that_fits(&[format!("{context}: {}", self.lower_first(&heading)), format!("{context}: {}", self.lower_first(&without_brackets(&heading)))]),
+            None => heading,
+        }
+    }
+
+    /// "The cause: Gallstones": the label says how the rest stands to the article's subject.
+    fn pair(&self, heading: &str) -> Option<String> {
+        let (label, rest) = headings::label(heading).filter(|(_, rest)| !rest.is_empty())?;
+        let rest = upper_first(rest);
+        if matches!(label.as_str(), "question" | "q") {
+            return Some(rest);
+        }
+        let join = match label.as_str() {
+            "cause" | "reason" | "culprit" | "trigger" => "as a cause of",
+            "symptom" | "sign" | "warning sign" => "as a sign of",
+            "remedy" | "treatment" | "solution" | "fix" | "cure" | "relief" => "for",
+            _ => return None,
+        };
+        let topic = self.topic.as_ref().filter(|topic| !words::key(&rest).contains(&words::key(topic)))?;
+        let bare = without_brackets(&rest);
+        let whole = upper_first(topic);
+        Some(first_that_fits(&[
+            format!("{rest} {join} {topic}"),
+            format!("{bare} {join} {topic}"),
+            format!("{whole}: {}", self.lower_first(&rest)),
+            format!("{whole}: {}", self.lower_first(&bare)),
+            rest,
+        ]))
+    }
+
+    /// A heading with one telling word or none, unless that word is the article's subject.
+    fn says_too_little(&self, heading: &str) -> bool {
+        let tokens = words::tokens(heading);
+        let telling: Vec<&String> = tokens.iter().filter(|t| !words::is_empty_word(t) && !headings::is_general(t)).collect();
+        let on_topic = self.topic.as_ref().is_some_and(|topic| telling.iter().any(|t| words::tokens(topic).contains(t)));
+        headings::is_dependent(heading) || (telling.len() <= 1 && tokens.len() <= 3 && !(on_topic && tokens.len() > 1))
+    }
+
+    /// A heading in capitals becomes one in lower case; words that the text has in capitals keep them.
+    fn calm(&self, heading: &str) -> String {
+        let letters = heading.chars().filter(|c| c.is_alphabetic()).count();
+        let shouted = letters > 5 && !heading.chars().any(char::is_lowercase) && heading.chars().any(char::is_uppercase);
+        if !shouted {
+            return heading.to_owned();
+        }
+        let calmed = heading.split(' ').map(|word| {
+            let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+            if self.forms.contains(bare) { word.to_owned() } else { word.to_lowercase() }
+        });
+        upper_first(&calmed.collect::<Vec<_>>().join(" "))
+    }
+
+    /// A lower-case first letter, where the article itself writes the word so.
+    fn lower_first(&self, text: &str) -> String {
+        let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '-' || *c == '\'').collect();
+        let lower = word.to_lowercase();
+        let common = self.forms.contains(&lower) || words::is_empty_word(&lower) || headings::is_general(&lower);
+        if common && word.chars().skip(1).all(|c| !c.is_uppercase()) && word != "I" { lower + &text[word.len()..] } else { text.to_owned() }
+    }
+
+    fn unlike_others(&mut self, subject: String, path: &[String]) -> String {
+        let times = self.used.entry(words::key(&subject)).or_insert(0);
+        *times += 1;
+        if *times == 1 {
+            return subject;
+        }
+        let number = *times;
+        let parent = path.len().checked_sub(2).map(|at| headings::bare(&path[at]).to_owned()).filter(|_| number == 2);
+        let other = parent.map(|parent| format!("{parent}: {}", self.lower_first(&subject))).filter(|other| fits(other));
+        let other = other.filter(|other| !self.used.contains_key(&words::key(other)));
+        let ending = format!(" ({number})");
+        let other = other.unwrap_or_else(|| shorten(&subject, LONGEST - ending.chars().count()) + &ending);
+        self.used.insert(words::key(&other), 1);
+        other
+    }
+}
+
+/// Words as the running text writes them, case included; its opening is enough.
+fn forms(document: &Document) -> HashSet<String> {
+    let mut forms = HashSet::new();
+    let mut seen = 0;
+    for block in document.blocks.iter().filter(|block| block.level().is_none()) {
+        if seen > 200_000 {
+            break;
+        }
+        seen += block.text.len();
+        let words = block.text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '\''));
+        forms.extend(words.take(20_000).filter(|word| !word.is_empty()).map(str::to_owned));
+    }
+    forms
+}
+
+/// What the article is about: the longest run of telling words of its title that the text itself repeats.
+fn topic(title: &str, document: &Document, counts: &HashMap<String, u32>, forms: &HashSet<String>) -> Option<String> {
+    let corpus = corpus(document);
+    let mut best: Option<(usize, usize, String)> = None;
+    for run in title.split([':', '|', ',', '–', '—', '?', '(', ')', '.', '!']) {
+        let tokens: Vec<&str> = run.split_whitespace().collect();
+        for from in 0..tokens.len() {
+            for to in (from + 1)..=tokens.len().min(from + 5) {
+                let Some(phrase) = phrase(&tokens[from..to], forms) else { continue };
+                let times = corpus.matches(&format!(" {} ", words::key(&phrase))).take(1000).count();
+                let length = to - from;
+                let better = best.as_ref().is_none_or(|(longest, most, _)| (length, times) > (*longest, *most));
+                let enough = if length > 1 { times >= 2 } else { times >= 3 && counts.get(&words::key(&phrase)).copied().unwrap_or(0) >= 3 };
+                if enough && better {
+                    best = Some((length, times, phrase));
+                }
+            }
+        }
+    }
+    best.map(|(_, _, phrase)| phrase)
+}
+
+/// A run of words that can be a subject: no empty word in it, no general word at its ends.
+fn phrase(tokens: &[&str], forms: &HashSet<String>) -> Option<String> {
+    let keys: Vec<String> = tokens.iter().map(|token| words::key(token)).collect();
+    let empty = keys.iter().any(|key| key.is_empty() || words::is_empty_word(key) || key.bytes().all(|b| b.is_ascii_digit()));
+    let edges = [keys.first()?, keys.last()?].iter().any(|key| headings::is_general(key));
+    if empty || edges {
+        return None;
+    }
+    let written = tokens.iter().zip(&keys).map(|(token, key)| {
+        let bare = token.trim_matches(|c: char| !c.is_alphanumeric());
+        if forms.contains(key) { key.clone() } else { bare.to_owned() }
+    });
+    Some(written.collect::<Vec<_>>().join(" "))
+}
+
+/// The running text's words between single spaces, to look phrases up in; its opening is enough.
+fn corpus(document: &Document) -> String {
+    let mut corpus = String::from(" ");
+    for block in document.blocks.iter().filter(|block| block.level().is_none() && block.words > 5) {
+        if corpus.len() > 200_000 {
+            break;
+        }
+        for token in words::tokens(&block.text).into_iter().take(20_000) {
+            corpus.push_str(&token);
+            corpus.push(' ');
+        }
+    }
+    corpus
+}
+
+fn fits(text: &str) -> bool {
+    text.chars().count() <= LONGEST
+}
+
+fn first_that_fits(candidates: &[String]) -> String {
+    candidates.iter().find(|candidate| fits(candidate)).or(candidates.last()).cloned().unwrap_or_default()
+}
+
+fn upper_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// "Osteoporosis (PLO)" gives "Osteoporosis".
+fn without_brackets(text: &str) -> String {
+    match (text.find(" ("), text.rfind(')')) {
+        (Some(open), Some(close)) if open < close => format!("{}{}", &text[..open], &text[close + 1..]),
+        _ => text.to_owned(),
+    }
+}
+
+/// Shortens a subject at the end of a clause, else between words with "…".
+pub fn shorten(text: &str, most: usize) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= most {
+        return text;
+    }
+    let bare = without_brackets(&text);
+    if bare.chars().count() <= most && bare != text {
+        return bare;
+    }
+    let end = text.char_indices().nth(most.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+    let head = &text[..end];
+    let clause = [": ", " – ", " — ", "; ", ", "].iter().filter_map(|mark| head.rfind(mark)).max().filter(|at| head[..*at].chars().count() >= 30);
+    match clause {
+        Some(at) => head[..at].to_owned(),
+        None => format!("{}…", head[..head.rfind(' ').unwrap_or(end)].trim_end_matches([',', ';', ':', '-', ' '])),
+    }
+}
