@@ -109,16 +109,3 @@ fn rendered(templates: &Templates, sample: &samples::Sample) -> Result<Rendered,
     let tip = templates.ready_tip(&sample.tip).unwrap();
     templates.render_weekly_tip(&WeeklyTip { tip: &tip, topic: &sample.topic, name: sample.recipient.as_deref(), unsubscribe_url: &sample.unsubscribe_url })
 }
-#[test]
-fn zz_bench() {
-    let templates = templates();
-    for sample in samples::weekly_tips() {
-        let tip = templates.ready_tip(&sample.tip).unwrap();
-        let t = std::time::Instant::now();
-        for _ in 0..2000 { templates.render_weekly_tip(&WeeklyTip { tip: &tip, topic: &sample.topic, name: sample.recipient.as_deref(), unsubscribe_url: &sample.unsubscribe_url }).unwrap(); }
-        println!("{}: {:?} each", sample.name, t.elapsed() / 2000);
-        let t = std::time::Instant::now();
-        for _ in 0..100 { templates.ready_tip(&sample.tip).unwrap(); }
-        println!("   ready: {:?} each", t.elapsed() / 100);
-    }
-}

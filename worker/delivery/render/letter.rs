@@ -4,6 +4,7 @@
 //! of writing. `render` takes it; the pump makes it from the ledger's rows.
 
 use super::{dress, palette::Palette, wrap};
+use crate::content;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -159,8 +160,8 @@ impl ReadyTip {
         let dated = article_date.as_deref().map(|date| format!(", {date}")).unwrap_or_default();
         Self {
             preheader: one_line(&tip.preheader),
-            body_html: dress::dress(&stand_in::markdown_to_html(&tip.markdown), palette, direction.start()),
-            body_text: stand_in::markdown_to_text(&tip.markdown).trim_end().to_owned(),
+            body_html: dress::dress(&content::markdown_to_html(&tip.markdown), palette, direction.start()),
+            body_text: content::markdown_to_text(&tip.markdown).trim_end().to_owned(),
             section_url: tip.section_url.clone().filter(|url| dress::may_link(url)),
             source_line: wrap::wrap(&format!("From “{article_title}”{dated}"), ""),
             article_title,
@@ -229,18 +230,6 @@ fn trim_address(word: &str) -> &str {
 fn host_of(url: &str) -> String {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or(url);
     host.strip_prefix("www.").unwrap_or(host).to_owned()
-}
-
-// STAND-IN: replaced by content::markdown_to_* when they land.
-mod stand_in {
-    pub(super) fn markdown_to_html(markdown: &str) -> String {
-        let mut options = comrak::Options::default();
-        options.extension.table = true;
-        comrak::markdown_to_html(markdown, &options)
-    }
-    pub(super) fn markdown_to_text(markdown: &str) -> String {
-        markdown.split("\n\n").map(|p| super::wrap::wrap(p, "")).collect::<Vec<_>>().join("\n\n")
-    }
 }
 
 /// The context of the weekly tip's template: every name that its text may use.
