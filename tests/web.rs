@@ -196,7 +196,7 @@ async fn metrics_count_the_ledger_by_state() {
     let pages = Pages::new().await;
     let delivery = pages.queue().await;
     let body = pages.get("/metrics").await.body;
-    for line in ["tidings_database_up 1", "tidings_deliveries{state=\"sent\"}", "tidings_queue_depth", "tidings_jobs{state=\"Pending\"}", "tidings_workers 0"] {
+    for line in ["tidings_database_up 1", "tidings_deliveries{state=\"sent\"}", "tidings_last_replies{code=\"none\"}", "tidings_queue_depth", "tidings_jobs{state=\"Pending\"}", "tidings_workers 0"] {
         assert!(body.contains(line), "{line} is not in {body}");
     }
     pages.cancel(delivery).await;
