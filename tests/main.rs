@@ -9,3 +9,5 @@ mod message;
 mod postgres;
 mod relay;
 mod schedule;
+mod templates;
+mod web;

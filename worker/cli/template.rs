@@ -36,7 +36,7 @@ pub(super) fn run(command: &Command, ctx: &Context) -> anyhow::Result<()> {
     let templates = Templates::load(publisher(ctx)?)?;
     let mut outcomes = Vec::new();
     for sample in samples::weekly_tips() {
-        let tip = templates.ready_tip(&sample.tip);
+        let tip = templates.ready_tip(&sample.tip)?;
         outcomes.push(outcome(&templates, &tip, &sample, out.as_deref())?);
     }
     match json {

@@ -13,7 +13,7 @@ use axum::{
 use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sqlx::{Connection, PgConnection};
-use std::{sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 use tokio::sync::Mutex;
 
 /// Every state of a delivery, so that one which no delivery is in shows 0 and does not vanish.
@@ -69,6 +69,7 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_gauge!("tidings_database_up", "1 when the gauges below were read from the database just now or some seconds ago");
     describe_gauge!("tidings_deliveries", "Deliveries of this month and the last, by state");
+    describe_gauge!("tidings_last_replies", "The same deliveries, by the code of the relay's last answer");
     describe_gauge!("tidings_queue_depth", "Deliveries that are due and wait to be claimed");
     describe_gauge!("tidings_queue_age_seconds", "How long the longest waiting of them has been due");
     describe_gauge!("tidings_editions", "Editions that are not ended, by state");
@@ -96,8 +97,9 @@ async fn read_gauges(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()
     // On a ledger of millions a scrape gives up rather than be a load.
     sqlx::query("SET LOCAL statement_timeout = '4s'").execute(&mut *tx).await?;
     let deliveries = sqlx::query!(
-        r#"SELECT state, count(*) AS "count!" FROM deliveries
-           WHERE period >= date_trunc('month', $1::timestamptz AT TIME ZONE 'UTC')::date - interval '1 month' GROUP BY state"#,
+        r#"SELECT state, reply_code, count(*) AS "count!" FROM deliveries
+           WHERE period >= date_trunc('month', $1::timestamptz AT TIME ZONE 'UTC')::date - interval '1 month'
+           GROUP BY state, reply_code"#,
         to_db(now),
     )
     .fetch_all(&mut *tx)
@@ -121,6 +123,11 @@ async fn read_gauges(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()
         sqlx::query_as("SELECT status, count(*) FROM apalis.jobs GROUP BY status").fetch_all(&mut *tx).await?;
     tx.commit().await?;
     set_all("tidings_deliveries", &STATES, deliveries.iter().map(|row| (row.state.as_str(), row.count)));
+    let mut replies = BTreeMap::new();
+    for row in &deliveries {
+        *replies.entry(row.reply_code.map_or("none".to_owned(), |code| code.to_string())).or_insert(0) += row.count;
+    }
+    replies.into_iter().for_each(|(code, count)| metrics::gauge!("tidings_last_replies", "code" => code).set(count as f64));
     set_all("tidings_editions", &["planning", "scheduled", "running", "held", "paused"], editions.iter().map(|row| (row.state.as_str(), row.count)));
     set_all("tidings_jobs", &JOB_STATES, jobs.iter().map(|(state, count)| (state.as_str(), *count)));
     metrics::gauge!("tidings_queue_depth").set(waiting.depth as f64);
@@ -131,7 +138,7 @@ async fn read_gauges(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()
 
 fn set_all<'a>(name: &'static str, states: &[&'static str], found: impl Iterator<Item = (&'a str, i64)> + Clone) {
     for state in states {
-        let count = found.clone().find(|(known, _)| known == state).map_or(0, |(_, count)| count);
+        let count: i64 = found.clone().filter(|(known, _)| known == state).map(|(_, count)| count).sum();
         metrics::gauge!(name, "state" => *state).set(count as f64);
     }
 }

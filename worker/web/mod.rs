@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What pages may do: carry our style sheet and post to us. No scripts, no frames, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What the pages stand on.
+/// What the pages stand on; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Web {
     inner: Arc<Inner>,
@@ -44,23 +44,15 @@ pub struct Web {
 pub struct Inner {
     db: Db,
     keyring: Keyring,
-    site: Site,
+    site: Arc<Site>,
     clock: Arc<dyn Clock>,
-    metrics: metrics::Cache,
+    metrics: Arc<metrics::Cache>,
 }
 
 impl Web {
     /// The pages of `site`, over `db`.
     pub fn new(db: Db, keyring: Keyring, site: Site, clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Arc::new(Inner { db, keyring, site, clock, metrics: metrics::Cache::default() }) }
-    }
-}
-
-impl std::ops::Deref for Web {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.inner
+        Self { db, keyring, site: Arc::new(site), clock, metrics: Arc::default() }
     }
 }
 

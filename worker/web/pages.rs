@@ -52,7 +52,7 @@ pub(super) async fn home(State(web): State<Web>) -> Response {
     let publisher = frame.publisher.to_owned();
     let paragraphs = vec![
         format!("Letters from {publisher} are sent from here, to people who asked for them."),
-        "Every letter carries a link at its end with which you can stop it. One click is enough, and it works at once.".to_owned(),
+        "Every letter carries a link at its end with which you can stop it. That works at once, and needs no login.".to_owned(),
     ];
     page(StatusCode::OK, &Message { heading: format!("Letters from {publisher}"), paragraphs, frame })
 }

@@ -110,7 +110,9 @@ fn inline<'a>(node: &'a AstNode<'a>) -> String {
                 _ => {}
             },
             NodeEdge::End(inner) => {
-                if let (NodeValue::Link(link), Some(from)) = (&inner.data().value, links.pop()) {
+                if let NodeValue::Link(link) = &inner.data().value
+                    && let Some(from) = links.pop()
+                {
                     let shown = out[from..].trim();
                     let bare = link.url.trim_start_matches("mailto:");
                     if shown != link.url && shown != bare && link.url != format!("http://{shown}") {

@@ -93,7 +93,7 @@ impl Letters {
             return Ok(tip);
         }
         let text = contents::tip(&mut *self.setup.db.pool.acquire().await?, revision).await?;
-        Ok(keep(&self.tips, revision, self.setup.templates.ready_tip(&text)))
+        Ok(keep(&self.tips, revision, self.setup.templates.ready_tip(&text)?))
     }
 
     async fn topic(&self, id: i64) -> anyhow::Result<Arc<Topic>> {

@@ -1,9 +1,9 @@
 //! MJML to HTML, once for each template at start: the result still holds its `{{…}}`, which are filled for each mail.
 //!
 //! Colours, fonts and the language do not change while the process runs, so they stand in the templates as `[[name]]`
-//! and are put in here. Called by `Templates::load` alone.
+//! and are put in here; the direction of writing too, of which there are two. Called by `Templates::load` alone.
 
-use super::{Site, TemplateError};
+use super::{Site, TemplateError, letter::Direction};
 use mrml::prelude::{parser::ParserOptions, render::RenderOptions};
 
 const SERIF: &str = "Charter, 'Iowan Old Style', 'Palatino Linotype', Palatino, Georgia, 'Times New Roman', serif";
@@ -21,12 +21,12 @@ const LAYOUT: [(&str, &str); 3] = [
 ];
 
 /// Compiles the MJML of the template `name`; its placeholders for mails survive.
-pub(super) fn mjml_to_html(name: &'static str, mjml: &str, site: &Site) -> Result<String, TemplateError> {
+pub(super) fn mjml_to_html(name: &'static str, mjml: &str, direction: Direction, site: &Site) -> Result<String, TemplateError> {
     let failed = |why: String| TemplateError::Mjml { template: name, why };
     let whole = LAYOUT.iter().fold(mjml.to_owned(), |whole, (path, part)| {
         whole.replace(&format!("<mj-include path=\"{path}\" />"), part)
     });
-    let parsed = mrml::parse_with_options(settle(&whole, site), &ParserOptions::default()).map_err(|e| failed(e.to_string()))?;
+    let parsed = mrml::parse_with_options(settle(&whole, direction, site), &ParserOptions::default()).map_err(|e| failed(e.to_string()))?;
     if let Some(warning) = parsed.warnings.first() {
         return Err(failed(warning.to_string()));
     }
@@ -39,8 +39,9 @@ pub(super) fn mjml_to_html(name: &'static str, mjml: &str, site: &Site) -> Resul
     }
 }
 
-fn settle(text: &str, site: &Site) -> String {
-    let words = [("serif", SERIF), ("sans", SANS), ("lang", site.lang.as_str())];
+/// Puts what does not change into a template.
+pub(super) fn settle(text: &str, direction: Direction, site: &Site) -> String {
+    let words = [("serif", SERIF), ("sans", SANS), ("lang", &site.lang), ("dir", direction.name()), ("start", direction.start())];
     let words = words.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let filler = ("filler".to_owned(), FILLER.repeat(FILLER_TIMES));
     let all = site.palette.named().into_iter().chain(words).chain([filler]);

@@ -4,6 +4,7 @@
 //! of writing. `render` takes it; the pump makes it from the ledger's rows.
 
 use super::{dress, palette::Palette, wrap};
+use crate::content;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -79,21 +80,61 @@ pub struct ReadyTip {
     body_html: String,
     body_text: String,
     section_url: Option<String>,
-    related: Vec<Reading>,
-    references: Vec<Reading>,
     article_title: String,
     article_date: Option<String>,
     source_line: String,
-    dir: &'static str,
-    align: &'static str,
+    pub(super) reading_html: String,
+    pub(super) reading_text: String,
+    #[serde(skip)]
+    pub(super) direction: Direction,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// Related reading and references, as the templates of both parts show them below a tip.
+#[derive(Debug, Serialize)]
+pub(super) struct ReadingContext {
+    related: Vec<Reading>,
+    references: Vec<Reading>,
+}
+
+#[derive(Debug, Serialize)]
 struct Reading {
     number: usize,
     text: String,
     url: Option<String>,
     host: Option<String>,
+}
+
+/// The way a text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    LeftToRight,
+    RightToLeft,
+}
+
+impl Direction {
+    // The first letter decides, as `dir="auto"` does in browsers; mail programs know that attribute only in part.
+    fn of(text: &str) -> Self {
+        match text.chars().find(|c| c.is_alphabetic()) {
+            Some('\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}') => Self::RightToLeft,
+            _ => Self::LeftToRight,
+        }
+    }
+
+    /// As HTML names it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::LeftToRight => "ltr",
+            Self::RightToLeft => "rtl",
+        }
+    }
+
+    /// The side where lines begin.
+    pub(super) fn start(self) -> &'static str {
+        match self {
+            Self::LeftToRight => "left",
+            Self::RightToLeft => "right",
+        }
+    }
 }
 
 /// One person's mail with a weekly tip.
@@ -110,30 +151,32 @@ pub struct WeeklyTip<'a> {
 }
 
 impl ReadyTip {
-    /// Makes a tip ready for mails in the colours of `palette`.
-    pub fn new(tip: &TipText, palette: &Palette) -> Self {
+    /// Makes a tip ready for mails in the colours of `palette`; what is to be read below it is rendered by the caller.
+    pub(super) fn new(tip: &TipText, palette: &Palette) -> Self {
         let subject = one_line(&tip.subject);
-        let (dir, align) = if is_right_to_left(&subject) { ("rtl", "right") } else { ("ltr", "left") };
-        let body_html = dress::dress(&stand_in::markdown_to_html(&tip.markdown), palette, align);
+        let direction = Direction::of(&subject);
         let article_title = one_line(&tip.article_title);
         let article_date = tip.article_date.map(|date| date.strftime("%-d %B %Y").to_string());
+        let dated = article_date.as_deref().map(|date| format!(", {date}")).unwrap_or_default();
         Self {
             preheader: one_line(&tip.preheader),
-            body_html,
-            body_text: stand_in::markdown_to_text(&tip.markdown).trim_end().to_owned(),
+            body_html: dress::dress(&content::markdown_to_html(&tip.markdown), palette, direction.start()),
+            body_text: content::markdown_to_text(&tip.markdown).trim_end().to_owned(),
             section_url: tip.section_url.clone().filter(|url| dress::may_link(url)),
-            related: readings(&tip.related),
-            references: readings(&tip.references),
-            source_line: match &article_date {
-                Some(date) => format!("From “{article_title}”, {date}"),
-                None => format!("From “{article_title}”"),
-            },
+            source_line: wrap::wrap(&format!("From “{article_title}”{dated}"), ""),
             article_title,
             article_date,
-            dir,
-            align,
+            reading_html: String::new(),
+            reading_text: String::new(),
+            direction,
             subject,
         }
+    }
+}
+
+impl ReadingContext {
+    pub(super) fn of(tip: &TipText) -> Self {
+        Self { related: readings(&tip.related), references: readings(&tip.references) }
     }
 }
 
@@ -163,12 +206,6 @@ fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-// The first letter decides, as `dir="auto"` does in browsers; mail programs know that attribute only in part.
-fn is_right_to_left(text: &str) -> bool {
-    let first = text.chars().find(|c| c.is_alphabetic());
-    first.is_some_and(|c| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}'))
-}
-
 fn readings(sources: &[Source]) -> Vec<Reading> {
     let readings = sources.iter().map(reading).filter(|reading| !reading.text.is_empty());
     readings.enumerate().map(|(at, reading)| Reading { number: at + 1, ..reading }).collect()
@@ -193,18 +230,6 @@ fn trim_address(word: &str) -> &str {
 fn host_of(url: &str) -> String {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or(url);
     host.strip_prefix("www.").unwrap_or(host).to_owned()
-}
-
-// STAND-IN: replaced by content::markdown_to_* when they land.
-mod stand_in {
-    pub(super) fn markdown_to_html(markdown: &str) -> String {
-        let mut options = comrak::Options::default();
-        options.extension.table = true;
-        comrak::markdown_to_html(markdown, &options)
-    }
-    pub(super) fn markdown_to_text(markdown: &str) -> String {
-        markdown.split("\n\n").map(|p| super::wrap::wrap(p, "")).collect::<Vec<_>>().join("\n\n")
-    }
 }
 
 /// The context of the weekly tip's template: every name that its text may use.

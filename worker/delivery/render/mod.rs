@@ -16,7 +16,7 @@ pub use letter::{ReadyTip, Site, Source, TipText, WeeklyTip, greeting_name};
 pub use palette::{ColourError, FIXED, Palette};
 
 use handlebars::{Handlebars, RenderErrorReason};
-use letter::WeeklyTipContext;
+use letter::{Direction, ReadingContext, WeeklyTipContext};
 
 /// The largest HTML part: beyond it Gmail cuts a mail and hides its end, where the unsubscribe link stands.
 pub const MAX_HTML: usize = 102_400;
@@ -24,13 +24,23 @@ pub const MAX_HTML: usize = 102_400;
 const WEEKLY_TIP: &str = "weekly_tip";
 
 /// The templates of text parts and subjects, and what they include.
-const PLAIN: [(&str, &str); 3] = [
+const PLAIN: [(&str, &str); 4] = [
     ("foot", include_str!("../../../templates/email/layout/foot.txt.hbs")),
     ("weekly_tip/subject.txt", include_str!("../../../templates/email/weekly_tip/subject.txt.hbs")),
+    ("weekly_tip/reading.txt", include_str!("../../../templates/email/weekly_tip/reading.txt.hbs")),
     ("weekly_tip/body.txt", include_str!("../../../templates/email/weekly_tip/body.txt.hbs")),
 ];
 
-/// What a template may call beside `if`, `unless` and `each`.
+const BODY: &str = include_str!("../../../templates/email/weekly_tip/body.mjml.hbs");
+const READING: &str = include_str!("../../../templates/email/weekly_tip/reading.html.hbs");
+
+/// The HTML parts, compiled for each direction of writing.
+const PARTS: [(Direction, &str, &str); 2] = [
+    (Direction::LeftToRight, "weekly_tip/body.mjml", "weekly_tip/reading.html"),
+    (Direction::RightToLeft, "weekly_tip/body.mjml (rtl)", "weekly_tip/reading.html (rtl)"),
+];
+
+/// What a template may not call; what is left is `if`, `unless` and `each`, and `wrap` in text parts. `if`, `unless` and `each`.
 const UNWANTED: [&str; 14] =
     ["with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len"];
 
@@ -104,8 +114,8 @@ pub enum RenderError {
         /// The size that it came to.
         bytes: usize,
     },
-    /// The way out is no link that a mail may carry.
-    #[error("template `{template}` was given an unsubscribe link that is not https: set site.url to the public address")]
+    /// The way out is no whole address.
+    #[error("template `{template}` was given an unsubscribe link that is no whole address: set site.url to the public https address")]
     UnsubscribeLink {
         /// The template.
         template: &'static str,
@@ -139,8 +149,10 @@ impl Templates {
     pub fn load(site: Site) -> Result<Self, TemplateError> {
         let mut html = registry();
         html.register_escape_fn(escape_html);
-        let mjml = include_str!("../../../templates/email/weekly_tip/body.mjml.hbs");
-        register(&mut html, "weekly_tip/body.mjml", &compile::mjml_to_html(WEEKLY_TIP, mjml, &site)?)?;
+        for (direction, body, reading) in PARTS {
+            register(&mut html, body, &compile::mjml_to_html(WEEKLY_TIP, BODY, direction, &site)?)?;
+            register(&mut html, reading, &compile::settle(READING, direction, &site))?;
+        }
         let mut plain = registry();
         plain.register_escape_fn(handlebars::no_escape);
         plain.register_helper("wrap", Box::new(wrap::helper));
@@ -155,14 +167,21 @@ impl Templates {
         &self.site
     }
 
-    /// Makes a tip ready for mails; once for each revision.
-    pub fn ready_tip(&self, tip: &TipText) -> ReadyTip {
-        ReadyTip::new(tip, &self.site.palette)
+    /// Makes a tip ready for mails; once for each revision, since all that its mails share is rendered here.
+    pub fn ready_tip(&self, tip: &TipText) -> Result<ReadyTip, RenderError> {
+        let mut ready = ReadyTip::new(tip, &self.site.palette);
+        let context = ReadingContext::of(tip);
+        let (_, reading) = html_parts(ready.direction);
+        let fill = |registry: &Handlebars<'static>, part: &str| registry.render(part, &context).map_err(|e| failed(part, e));
+        ready.reading_html = fill(&self.html, reading)?.trim().to_owned();
+        ready.reading_text = fill(&self.plain, "weekly_tip/reading.txt")?.trim().to_owned();
+        Ok(ready)
     }
 
     /// The mail of one person with her tip of this week.
     pub fn render_weekly_tip(&self, mail: &WeeklyTip<'_>) -> Result<Rendered, RenderError> {
-        if !dress::may_link(mail.unsubscribe_url) {
+        // One that is not https is a finding of `check`, and of the settings; a mail without its way out is worse.
+        if !dress::may_link(&mail.unsubscribe_url.replacen("http://", "https://", 1)) {
             return Err(RenderError::UnsubscribeLink { template: WEEKLY_TIP });
         }
         let context = WeeklyTipContext {
@@ -173,17 +192,17 @@ impl Templates {
             unsubscribe_url: mail.unsubscribe_url,
             reason: format!("You get this letter because you are subscribed to {} from {}.", mail.topic, self.site.name),
         };
-        self.render(WEEKLY_TIP, &context)
+        self.render(WEEKLY_TIP, html_parts(mail.tip.direction).0, &context)
     }
 
-    fn render(&self, template: &'static str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
+    fn render(&self, template: &'static str, html: &str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
         let context = handlebars::Context::wraps(context).map_err(|e| failed(template, e))?;
         let fill = |registry: &Handlebars<'static>, part: &str| {
             registry.render_with_context(part, &context).map_err(|e| failed(part, e))
         };
         let subject = letter::one_line(&fill(&self.plain, "weekly_tip/subject.txt")?);
         let text = fill(&self.plain, "weekly_tip/body.txt")?;
-        let html = fill(&self.html, "weekly_tip/body.mjml")?;
+        let html = fill(&self.html, html)?;
         match () {
             () if subject.is_empty() => Err(RenderError::Empty { template, part: "subject" }),
             () if text.trim().is_empty() => Err(RenderError::Empty { template, part: "text" }),
@@ -191,6 +210,11 @@ impl Templates {
             () => Ok(Rendered { subject, text, html }),
         }
     }
+}
+
+fn html_parts(direction: Direction) -> (&'static str, &'static str) {
+    let found = PARTS.iter().find(|(of, ..)| *of == direction);
+    found.map(|(_, body, reading)| (*body, *reading)).expect("both directions are compiled")
 }
 
 fn registry() -> Handlebars<'static> {
@@ -217,15 +241,18 @@ fn failed(template: &str, error: handlebars::RenderError) -> RenderError {
 
 fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        out.push_str(&rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        });
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out
 }

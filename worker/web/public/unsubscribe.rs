@@ -131,7 +131,7 @@ impl<'a> Page<'a> {
             (true, Offer::Both) => ("You are subscribed".to_owned(), said),
             _ => (heading, said),
         };
-        let note = "Mail to your address is stopped for another reason as well, so nothing is sent to you at present.";
+        let note = "Mail to your address is stopped for another reason, so nothing is sent to you at present.";
         let left = standing.undo_until.map(|until| (until.as_second() - now.as_second() + 59) / 60);
         Self {
             note: standing.suppressed.then_some(note),
