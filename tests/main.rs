@@ -3,7 +3,9 @@
 mod support;
 
 mod app;
+mod audience;
 mod catcher;
 mod layers;
 mod postgres;
 mod schedule;
+mod stop;
