@@ -3,6 +3,7 @@
 mod support;
 
 mod app;
+mod audience;
 mod catcher;
 mod layers;
 mod message;
@@ -11,3 +12,4 @@ mod relay;
 mod schedule;
 mod templates;
 mod web;
+mod stop;
