@@ -36,12 +36,6 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; 
 /// What the pages stand on; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Web {
-    inner: Arc<Inner>,
-}
-
-/// What [`Web`] shares between requests.
-#[derive(Debug)]
-pub struct Inner {
     db: Db,
     keyring: Keyring,
     site: Arc<Site>,
