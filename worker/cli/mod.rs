@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod delivery;
 mod dkim;
+mod import_article;
 mod import_subscribers;
 mod logging;
 mod migrate;
@@ -14,6 +15,7 @@ mod serve;
 mod subscriber;
 mod suppress;
 mod template;
+mod tip;
 mod worker;
 
 pub use context::Context;
@@ -61,10 +63,15 @@ enum Command {
     /// Import articles or subscribers
     #[command(subcommand)]
     Import(Import),
+    /// Tips: list, show, approve, edit, retire, move
+    #[command(subcommand)]
+    Tip(tip::Command),
 }
 
 #[derive(Subcommand)]
 enum Import {
+    /// Import articles: they become draft tips of a series
+    Article(import_article::Args),
     /// Import subscribers from a CSV file
     Subscribers(import_subscribers::Args),
 }
@@ -103,6 +110,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Template(command) => template::run(&command, &ctx),
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,
         Command::Suppress(command) => suppress::run(command, &ctx).await,
+        Command::Import(Import::Article(args)) => import_article::run(args, &ctx).await,
+        Command::Tip(command) => tip::run(command, &ctx).await,
         Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,
     }
 }
