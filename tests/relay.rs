@@ -77,7 +77,7 @@ async fn a_mail_arrives_as_it_was_made() {
 async fn each_point_where_the_connection_ends_has_its_outcome() {
     let mut cases = Vec::new();
     for offer in offers() {
-        for ending in [Act::Drop, Act::Abort, Act::Silence] {
+        for ending in [Act::Drop, Act::HalfClose, Act::Abort, Act::Silence] {
             for (point, outcome) in [
                 (Point::Mail, Outcome::Reconnect),
                 (Point::Rcpt, Outcome::Reconnect),
@@ -271,12 +271,18 @@ async fn letters_beyond_ascii_need_a_relay_that_takes_them() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_no_utf8_is_read_all_the_same() {
-    let server = FaultyRelay::start().await;
-    server.behave(|seen| if seen.point == Point::Dot { Act::SayBytes(b"550 5.7.1 Empf\xe4nger") } else { Act::Go });
-    let mut session = session(&server).await;
-    let done = hand_over(&mut session, 1, "ana@example.org").await;
-    assert_eq!((done.outcome, done.reason().as_str()), (REFUSED, "550 5.7.1 Empf?nger"));
+async fn replies_out_of_the_ordinary_are_read_all_the_same() {
+    for (reply, outcome, reason) in [
+        (&b"550 5.7.1 Empf\xe4nger"[..], REFUSED, "550 5.7.1 Empf?nger"),
+        (b"250", Outcome::Accepted, "250 "),
+        (b"250-one\n250", Outcome::Accepted, "250 one"),
+    ] {
+        let server = FaultyRelay::start().await;
+        server.behave(move |seen| if seen.point == Point::Dot { Act::SayBytes(reply) } else { Act::Go });
+        let mut session = session(&server).await;
+        let done = hand_over(&mut session, 1, "ana@example.org").await;
+        assert_eq!((done.outcome, done.reason().as_str()), (outcome, reason), "{done:?}");
+    }
 }
 
 async fn refused_connection(relay: &Relay) -> ConnectError {

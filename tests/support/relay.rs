@@ -50,6 +50,8 @@ pub(crate) enum Act {
     SayAndDrop(Cow<'static, str>),
     /// Closes the connection.
     Drop,
+    /// Says no more, and goes on listening.
+    HalfClose,
     /// Resets the connection.
     Abort,
     /// The good reply, so much later.

@@ -204,7 +204,7 @@ impl Connection<'_> {
             Act::Go | Act::Wait(_) | Act::Trickle(_) => self.recipient_accepted && !empty,
             Act::Say(reply) | Act::SayAndDrop(reply) => reply.starts_with('2'),
             Act::SayBytes(reply) => reply.starts_with(b"2"),
-            Act::Drop | Act::Abort | Act::Silence => false,
+            Act::Drop | Act::HalfClose | Act::Abort | Act::Silence => false,
         };
         if let Some(index) = index {
             lock(&self.shared.bodies)[index].accepted = says_yes;
@@ -289,8 +289,13 @@ impl Connection<'_> {
                     sleep(between).await;
                 }
             }
-            Act::Silence => {
+            Act::Silence | Act::HalfClose => {
                 self.flush().await?;
+                if act == Act::HalfClose
+                    && let Stream::Plain(stream) = &mut self.stream
+                {
+                    stream.shutdown().await?;
+                }
                 loop {
                     self.fill().await?;
                     self.input.clear();

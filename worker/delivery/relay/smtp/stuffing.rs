@@ -46,6 +46,8 @@ mod tests {
             let body = wire.strip_suffix(".\r\n").unwrap();
             let with_start = format!("\r\n{body}");
             prop_assert!(!with_start.contains("\r\n.\r\n"));
+            let lines = format!("\r\n{body}");
+            prop_assert!(!lines.contains("\r\n.\r\n"));
             prop_assert!(!body.replace("\r\n", "").contains(['\r', '\n']));
         }
     }
