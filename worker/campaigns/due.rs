@@ -1,13 +1,15 @@
 //! What the clock does to campaigns: opens the editions that are due, starts them, and finishes what is done.
 //!
-//! The worker's tick calls `open_due`, `start_due` and `finish` in any order, on any number of machines at once; each
-//! claims its rows, and (campaign, occurrence) is unique as the last guard. None may run inside another transaction.
+//! The worker's sweep calls `open_due` and `finish`, on any number of machines at once: each claims its rows, and
+//! (campaign, occurrence) is unique as the last guard. `to_plan` says what `weekly` is to plan. What was planned in its
+//! lead is started by the ledger, when its time comes.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use sqlx::{Acquire, PgConnection};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use super::CampaignError;
+use super::campaign::pause_rows;
 use super::edition::{self, NewEdition};
 use super::states::EditionState;
 use super::store::{self, Campaign};
@@ -19,7 +21,8 @@ const MISSED: &str = "missed while nothing was running";
 /// Opens the edition of every campaign whose planning is due, and gives their ids; each is to be planned.
 ///
 /// After a downtime only the newest occurrence is taken up; the older ones are recorded as skipped.
-pub async fn open_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+pub async fn open_due(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    let conn = &mut *pool.acquire().await?;
     let names = sqlx::query_scalar!(
         "SELECT name FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly' ORDER BY next_run_at, id",
         to_db(now)
@@ -43,44 +46,35 @@ pub async fn open_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<V
 }
 
 /// The editions whose planning is not at its end, the earliest first.
-pub async fn plannable(conn: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
+pub async fn to_plan(pool: &PgPool) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!("SELECT id FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL ORDER BY starts_at, id")
-        .fetch_all(conn)
+        .fetch_all(pool)
         .await
 }
 
-/// Whether an edition is to be opened, planned or started now.
-pub async fn anything_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly')
-            OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL)
-            OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'scheduled') AND starts_at <= $1) AS "due!""#,
-        to_db(now)
-    )
-    .fetch_one(conn)
-    .await
-}
-
-/// Starts the editions whose time has come: what is planned of them may go. Gives their ids.
-pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
-    let mut tx = conn.begin().await?;
-    follow_pauses(&mut tx).await?;
-    let started = sqlx::query_scalar!(
-        "UPDATE editions SET state = 'running' WHERE state IN ('planning', 'scheduled') AND starts_at <= $1 RETURNING id",
-        to_db(now)
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    if !started.is_empty() {
-        wake::enqueue(&mut tx, &Job::Send).await?;
+/// Pauses the campaign of an edition that the ledger paused, because the relay refused us and not the mail; nothing
+/// when an operator has resumed it meanwhile.
+pub async fn pause_for(pool: &PgPool, edition_id: i64, reason: &str, now: Timestamp) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    let campaign = sqlx::query!(
+        "SELECT id, name FROM campaigns WHERE id = (SELECT campaign_id FROM editions WHERE id = $1) AND state IN ('scheduled', 'running') FOR UPDATE",
+        edition_id
+    );
+    let Some(campaign) = campaign.fetch_optional(&mut *tx).await? else { return Ok(()) };
+    let still = sqlx::query_scalar!("SELECT id FROM editions WHERE id = $1 AND state = 'paused' FOR NO KEY UPDATE", edition_id);
+    if still.fetch_optional(&mut *tx).await?.is_none() {
+        return Ok(());
     }
+    pause_rows(&mut tx, campaign.id, reason).await?;
     tx.commit().await?;
-    Ok(started)
+    tracing::error!(campaign = campaign.name, reason, %now, "the campaign was paused: resume it when the relay takes our mail again");
+    Ok(())
 }
 
 /// Finishes the running editions of which nothing is left to do, and ends what is left of cancelled ones. Gives the ids
 /// of the finished.
-pub async fn finish(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+pub async fn finish(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    let conn = &mut *pool.acquire().await?;
     end_the_cancelled(conn, now).await?;
     let candidates = sqlx::query_scalar!(
         "SELECT id FROM editions e WHERE state = 'running' AND planned IS NOT NULL AND NOT EXISTS (
@@ -175,17 +169,6 @@ async fn ensure_partitions(conn: &mut PgConnection, now: Timestamp) -> sqlx::Res
     sqlx::query!("SELECT ensure_deliveries_partition($1), ensure_deliveries_partition(($1::date + interval '1 month')::date)", month)
         .fetch_one(conn)
         .await?;
-    Ok(())
-}
-
-// The ledger pauses an edition when the relay refuses us; nothing else of its campaign shall try then either.
-async fn follow_pauses(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE campaigns c SET state = 'paused', reason = coalesce(e.reason, 'its edition was paused')
-        FROM editions e WHERE e.campaign_id = c.id AND e.state = 'paused' AND c.state IN ('scheduled', 'running')"
-    )
-    .execute(conn)
-    .await?;
     Ok(())
 }
 
