@@ -8,7 +8,7 @@ pub mod audience;
 pub mod delivery;
 pub mod campaigns;
 pub mod people;
-//pub mod jobs;
+pub mod jobs;
 pub mod web;
 pub mod demo;
 pub mod cli;

@@ -1,3 +1,22 @@
+//! Campaigns: what an operator schedules, its dated editions, and who gets what in each of them.
+//!
+//! `schedule` says when (pure), `campaign` is created, paused, resumed and cancelled, `due` opens its editions, `weekly`
+//! plans them slice by slice, `edition` is the operator's word about one, `report` counts what became of it.
+//!
+//! A weekly campaign is `scheduled` until its first edition opens and `running` from then on; it is never `finished`,
+//! because its series may grow: it ends when it is cancelled.
+//!
+//! Locks are taken in one order everywhere: the campaign, its editions, their deliveries.
 
+pub mod campaign;
+pub mod due;
+pub mod edition;
+mod error;
+pub mod report;
 pub mod schedule;
+pub mod states;
+pub mod store;
+pub mod weekly;
 pub mod zone;
+
+pub use error::CampaignError;

@@ -2,14 +2,18 @@
 //!
 //! Exit codes: 0 done, 1 it failed (a sentence on standard error), 2 the command line was wrong.
 
+mod app;
 mod config;
 mod context;
+mod delivery;
 mod import_subscribers;
 mod logging;
 mod migrate;
+mod serve;
 mod subscriber;
 mod suppress;
 mod template;
+mod worker;
 
 pub use context::Context;
 
@@ -29,6 +33,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve the pages, schedule and send, all in one process
+    Serve(serve::Args),
+    /// Plan what is due and send it
+    Worker(worker::Args),
     /// Bring the database's schema up to date
     Migrate,
     /// Show and check the settings
@@ -43,6 +51,9 @@ enum Command {
     /// Addresses that must not be mailed: add, list, remove
     #[command(subcommand)]
     Suppress(suppress::Command),
+    /// Single deliveries: list them, say what became of unconfirmed ones
+    #[command(subcommand)]
+    Delivery(delivery::Command),
     /// Import articles or subscribers
     #[command(subcommand)]
     Import(Import),
@@ -76,6 +87,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let ctx = Context::load(cli.config)?;
     match cli.command {
+        Command::Serve(args) => serve::run(&args, &ctx).await,
+        Command::Worker(args) => worker::run(&args, &ctx).await,
+        Command::Delivery(command) => delivery::run(command, &ctx).await,
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
         Command::Template(command) => template::run(&command, &ctx),

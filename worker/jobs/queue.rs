@@ -3,7 +3,7 @@
 
 use super::App;
 use crate::base::wake::{Job, QUEUE};
-use apalis::prelude::{BoxDynError, Data, WorkerBuilder};
+use apalis::prelude::*;
 use apalis_postgres::{Config, PostgresStorage};
 use std::{sync::Arc, time::Duration};
 

@@ -12,7 +12,7 @@ use sqlx::{Acquire, PgConnection};
 pub const OPENING: i64 = 20;
 
 /// No two tips of one series reach a person within this time.
-const BETWEEN_TIPS: SignedDuration = SignedDuration::from_hours(72);
+pub const BETWEEN_TIPS: SignedDuration = SignedDuration::from_hours(72);
 
 /// A delivery that this worker holds, with what its mail is made of.
 #[derive(Debug, Clone)]

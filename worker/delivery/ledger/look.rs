@@ -4,9 +4,9 @@ use crate::base::time::to_db;
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-/// Editions planned in their lead whose time has come are running from now on.
+/// Editions whose time has come are running from now on, though their planning may go on.
 pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<u64> {
-    let started = sqlx::query!("UPDATE editions SET state = 'running' WHERE state = 'scheduled' AND starts_at <= $1", to_db(now)).execute(conn).await?;
+    let started = sqlx::query!("UPDATE editions SET state = 'running' WHERE state IN ('planning', 'scheduled') AND starts_at <= $1", to_db(now)).execute(conn).await?;
     Ok(started.rows_affected())
 }
 

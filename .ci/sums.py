@@ -1,0 +1,13 @@
+"""Checks the demo's own summary: each edition's numbers add up, and somebody was mailed."""
+
+import json
+import sys
+
+report = json.load(open(sys.argv[1]))
+editions = report["editions"]
+assert editions, "no edition"
+for edition in editions:
+    ends = sum(edition[state] for state in ("sent", "failed", "skipped", "unconfirmed", "cancelled", "to_do"))
+    assert edition["planned"] == ends, f"{edition['edition']}: planned {edition['planned']}, accounted for {ends}"
+    assert edition["sent"] > 0 and edition["to_do"] == 0, edition
+print(f"{len(editions)} editions, {sum(e['sent'] for e in editions)} mails: the numbers add up")

@@ -1,0 +1,226 @@
+//! What the clock does to campaigns: opens the editions that are due, starts them, and finishes what is done.
+//!
+//! The worker's tick calls `open_due`, `start_due` and `finish` in any order, on any number of machines at once; each
+//! claims its rows, and (campaign, occurrence) is unique as the last guard. None may run inside another transaction.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::{Acquire, PgConnection};
+
+use super::CampaignError;
+use super::edition::{self, NewEdition};
+use super::states::EditionState;
+use super::store::{self, Campaign};
+use crate::base::time::{civil_to_db, period_of, to_db};
+use crate::base::wake::{self, Job};
+
+const MISSED: &str = "missed while nothing was running";
+
+/// Opens the edition of every campaign whose planning is due, and gives their ids; each is to be planned.
+///
+/// After a downtime only the newest occurrence is taken up; the older ones are recorded as skipped.
+pub async fn open_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    let names = sqlx::query_scalar!(
+        "SELECT name FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly' ORDER BY next_run_at, id",
+        to_db(now)
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    ensure_partitions(conn, now).await?;
+    let mut opened = Vec::new();
+    for name in names {
+        match open(conn, &name, now).await {
+            Ok(edition) => opened.extend(edition),
+            Err(CampaignError::Database(error)) => return Err(error),
+            // One campaign that cannot be read keeps no other from being opened.
+            Err(error) => tracing::error!(campaign = name, %error, "the campaign's next edition could not be opened"),
+        }
+    }
+    Ok(opened)
+}
+
+/// The editions whose planning is not at its end, the earliest first.
+pub async fn plannable(conn: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!("SELECT id FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL ORDER BY starts_at, id")
+        .fetch_all(conn)
+        .await
+}
+
+/// Whether an edition is to be opened, planned or started now.
+pub async fn anything_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly')
+            OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL)
+            OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'scheduled') AND starts_at <= $1) AS "due!""#,
+        to_db(now)
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Starts the editions whose time has come: what is planned of them may go. Gives their ids.
+pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    let mut tx = conn.begin().await?;
+    follow_pauses(&mut tx).await?;
+    let started = sqlx::query_scalar!(
+        "UPDATE editions SET state = 'running' WHERE state IN ('planning', 'scheduled') AND starts_at <= $1 RETURNING id",
+        to_db(now)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if !started.is_empty() {
+        wake::enqueue(&mut tx, &Job::Send).await?;
+    }
+    tx.commit().await?;
+    Ok(started)
+}
+
+/// Finishes the running editions of which nothing is left to do, and ends what is left of cancelled ones. Gives the ids
+/// of the finished.
+pub async fn finish(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    end_the_cancelled(conn, now).await?;
+    let candidates = sqlx::query_scalar!(
+        "SELECT id FROM editions e WHERE state = 'running' AND planned IS NOT NULL AND NOT EXISTS (
+            SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL)
+        ORDER BY id"
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut finished = Vec::new();
+    for edition_id in candidates {
+        if finish_one(conn, edition_id, now).await? {
+            finished.push(edition_id);
+        }
+    }
+    Ok(finished)
+}
+
+/// Records the occurrences that were missed before the newest as skipped editions, and moves the campaign on to that.
+/// The caller holds the campaign's row.
+pub(super) async fn skip_missed(conn: &mut PgConnection, campaign: &Campaign, reason: &str, now: Timestamp) -> Result<Option<Due>, CampaignError> {
+    let Some(next) = campaign.next else { return Ok(None) };
+    let schedule = campaign.schedule()?;
+    let mut newest = next.occurrence;
+    if schedule.opens_at(newest) > now {
+        return Ok(None);
+    }
+    loop {
+        let following = schedule.rule.next_after(newest);
+        match following {
+            Some(day) if schedule.opens_at(day) <= now => {
+                let skipped = NewEdition { state: EditionState::Skipped, reason: Some(reason), ..NewEdition::of_rule(newest, schedule.starts_at(newest)) };
+                edition::insert(conn, campaign, &skipped, now).await?;
+                newest = day;
+            }
+            _ => {
+                schedule_next(conn, campaign.id, Some((newest, schedule.opens_at(newest)))).await?;
+                let following = following.map(|day| (day, schedule.opens_at(day)));
+                return Ok(Some(Due { occurrence: newest, starts_at: schedule.starts_at(newest), following }));
+            }
+        }
+    }
+}
+
+/// The occurrence that is to be taken up, and the one after it.
+pub(super) struct Due {
+    occurrence: Date,
+    starts_at: Timestamp,
+    following: Option<(Date, Timestamp)>,
+}
+
+async fn open(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Option<i64>, CampaignError> {
+    let mut tx = conn.begin().await?;
+    let mine = sqlx::query_scalar!(
+        "SELECT id FROM campaigns WHERE name = $1 AND next_run_at <= $2 AND state IN ('scheduled', 'running') FOR UPDATE SKIP LOCKED",
+        name,
+        to_db(now)
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if mine.is_none() {
+        return Ok(None);
+    }
+    let campaign = store::find(&mut tx, name).await?;
+    let Some(due) = skip_missed(&mut tx, &campaign, MISSED, now).await? else { return Ok(None) };
+    let state = if now < due.starts_at { EditionState::Planning } else { EditionState::Running };
+    let opened = NewEdition { state, ..NewEdition::of_rule(due.occurrence, due.starts_at) };
+    let opened = edition::insert(&mut tx, &campaign, &opened, now).await?;
+    schedule_next(&mut tx, campaign.id, due.following).await?;
+    sqlx::query!("UPDATE campaigns SET state = 'running' WHERE id = $1", campaign.id).execute(&mut *tx).await?;
+    if let Some(edition_id) = opened {
+        wake::enqueue(&mut tx, &Job::PlanEdition { edition_id }).await?;
+    }
+    tx.commit().await?;
+    Ok(opened)
+}
+
+async fn schedule_next(conn: &mut PgConnection, campaign_id: i64, next: Option<(Date, Timestamp)>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE campaigns SET next_occurrence = $2, next_run_at = $3 WHERE id = $1",
+        campaign_id,
+        next.map(|(day, _)| civil_to_db(day)),
+        next.map(|(_, opens_at)| to_db(opens_at))
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+// Apart from any transaction that writes: attaching a partition waits for those.
+async fn ensure_partitions(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
+    let month = civil_to_db(period_of(now));
+    sqlx::query!("SELECT ensure_deliveries_partition($1), ensure_deliveries_partition(($1::date + interval '1 month')::date)", month)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+// The ledger pauses an edition when the relay refuses us; nothing else of its campaign shall try then either.
+async fn follow_pauses(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE campaigns c SET state = 'paused', reason = coalesce(e.reason, 'its edition was paused')
+        FROM editions e WHERE e.campaign_id = c.id AND e.state = 'paused' AND c.state IN ('scheduled', 'running')"
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+// The edition's row is locked first: an undo or an operator who queues a delivery again locks it too, so that neither
+// misses the other.
+async fn finish_one(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<bool> {
+    let mut tx = conn.begin().await?;
+    let locked = sqlx::query_scalar!(
+        "SELECT period FROM editions WHERE id = $1 AND state = 'running' AND planned IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED",
+        edition_id
+    );
+    let Some(period) = locked.fetch_optional(&mut *tx).await? else { return Ok(false) };
+    let finished = sqlx::query!(
+        "UPDATE editions SET state = 'finished', finished_at = $3 WHERE id = $2 AND NOT EXISTS (
+            SELECT FROM deliveries WHERE period = $1 AND edition_id = $2 AND state IN ('queued', 'claimed', 'handing_over', 'deferred'))",
+        period,
+        edition_id,
+        to_db(now)
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(finished.rows_affected() == 1)
+}
+
+// A delivery that was being handed over when its campaign was cancelled may come back deferred or queued.
+async fn end_the_cancelled(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
+    let left = sqlx::query_scalar!(
+        "SELECT id FROM editions e WHERE state = 'cancelled' AND EXISTS (
+            SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL)"
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for edition_id in left {
+        edition::cancel_deliveries(conn, edition_id, now).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! One dated sending of a campaign: inserted by the clock or by an operator, held ones released or skipped.
+//!
+//! Owns the rows of editions and the operator's acts about them. Who gets what in an edition is `weekly`'s, and what
+//! becomes of each delivery is the ledger's.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{Acquire, PgConnection};
+
+use super::CampaignError;
+use super::campaign::refused;
+use super::states::{CampaignState, EditionState};
+use super::store::{self, Campaign, seconds};
+use crate::base::database::is_to_be_retried;
+use crate::base::time::{civil_from_db, civil_to_db, to_db};
+use crate::base::wake::{self, Job};
+use crate::delivery::ledger::claim::skip_late;
+
+const SLICE: i64 = 10_000;
+const LATELY: SignedDuration = SignedDuration::from_hours(6 * 24);
+
+/// An edition to be inserted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewEdition<'a> {
+    pub(super) occurrence: Occurrence,
+    pub(super) state: EditionState,
+    pub(super) reason: Option<&'a str>,
+    pub(super) starts_at: Timestamp,
+}
+
+/// What an edition is known by within its campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occurrence {
+    /// By the rule: the campaign's local date.
+    Day(Date),
+    /// Run by an operator: the instant, to the second.
+    Run(Timestamp),
+}
+
+impl NewEdition<'_> {
+    /// The rule's edition of `day`.
+    pub(super) fn of_rule(day: Date, starts_at: Timestamp) -> Self {
+        NewEdition { occurrence: Occurrence::Day(day), state: EditionState::Planning, reason: None, starts_at }
+    }
+}
+
+impl Occurrence {
+    /// Reads a local date or an instant in any offset.
+    pub fn parse(text: &str) -> Option<Occurrence> {
+        let run = || text.parse().ok().map(Occurrence::run_at);
+        text.parse().ok().filter(|_| text.len() == 10).map(Occurrence::Day).or_else(run)
+    }
+
+    fn run_at(now: Timestamp) -> Occurrence {
+        Occurrence::Run(Timestamp::from_second(now.as_second()).unwrap_or(now))
+    }
+
+    fn day(self) -> Date {
+        match self {
+            Occurrence::Day(day) => day,
+            Occurrence::Run(at) => at.to_zoned(TimeZone::UTC).date(),
+        }
+    }
+}
+
+impl std::fmt::Display for Occurrence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Occurrence::Day(day) => day.fmt(f),
+            Occurrence::Run(at) => at.fmt(f),
+        }
+    }
+}
+
+/// Adds one edition that is due at this instant, by an operator's act, and gives its occurrence.
+///
+/// `sure`: it was said that it may follow on an edition of the last six days. Only the rule of 72 hours is passed over.
+pub async fn run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp) -> Result<Occurrence, CampaignError> {
+    let mut tx = conn.begin().await?;
+    let campaign = store::lock(&mut tx, name).await?;
+    match campaign.state {
+        CampaignState::Scheduled | CampaignState::Running => {}
+        CampaignState::Paused => return Err(refused(&campaign, "resume it first: `tidings campaign resume`")),
+        _ => return Err(refused(&campaign, "nothing more can be sent of it")),
+    }
+    if let (false, Some(edition)) = (sure, ran_lately(&mut tx, campaign.id, now).await?) {
+        return Err(CampaignError::RanLately { name: name.to_owned(), edition });
+    }
+    let occurrence = Occurrence::run_at(now);
+    let edition = NewEdition { occurrence, state: EditionState::Running, reason: None, starts_at: now };
+    let Some(edition_id) = insert(&mut tx, &campaign, &edition, now).await? else {
+        return Err(CampaignError::SameSecond { name: name.to_owned(), edition: occurrence.to_string() });
+    };
+    sqlx::query!("UPDATE campaigns SET state = 'running' WHERE id = $1", campaign.id).execute(&mut *tx).await?;
+    store::record_act(&mut tx, "run", &campaign, Some(&occurrence.to_string()), now).await?;
+    wake::enqueue(&mut tx, &Job::PlanEdition { edition_id }).await?;
+    tx.commit().await?;
+    Ok(occurrence)
+}
+
+/// Lets the held editions of a campaign go, tolerance and deadline anew; gives their occurrences.
+pub async fn release(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Vec<String>, CampaignError> {
+    let mut tx = conn.begin().await?;
+    let campaign = lock_held(&mut tx, name).await?;
+    let released = sqlx::query!(
+        "UPDATE editions SET state = resume_to, resume_to = NULL, reason = NULL, anew_at = $2
+        WHERE campaign_id = $1 AND state = 'held' RETURNING occurrence",
+        campaign.id,
+        to_db(now)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let occurrences = released.into_iter().map(|edition| edition.occurrence).collect();
+    tell(tx, &campaign, "release", occurrences, now).await
+}
+
+/// Ends what is late in the held editions of a campaign as skipped "too late" and lets the rest go on, also what is yet
+/// to be planned; gives their occurrences.
+pub async fn skip(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Vec<String>, CampaignError> {
+    let mut tx = conn.begin().await?;
+    let campaign = lock_held(&mut tx, name).await?;
+    let held = sqlx::query!(
+        "SELECT id, period, occurrence FROM editions WHERE campaign_id = $1 AND state = 'held' ORDER BY id FOR NO KEY UPDATE",
+        campaign.id
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut occurrences = Vec::new();
+    for edition in held {
+        skip_late(&mut tx, edition.id, civil_from_db(edition.period), now).await?;
+        go_on_after_skip(&mut tx, edition.id, now).await?;
+        occurrences.push(edition.occurrence);
+    }
+    tell(tx, &campaign, "skip", occurrences, now).await
+}
+
+/// Inserts an edition unless there is one of its occurrence; gives its id.
+pub(super) async fn insert(conn: &mut PgConnection, campaign: &Campaign, new: &NewEdition<'_>, now: Timestamp) -> sqlx::Result<Option<i64>> {
+    let skipped = new.state == EditionState::Skipped;
+    sqlx::query_scalar!(
+        "INSERT INTO editions (period, campaign_id, occurrence, by_operator, state, reason, starts_at, planned, late, tolerance_seconds,
+            deadline_seconds, created_at, finished_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (campaign_id, occurrence) DO NOTHING RETURNING id",
+        civil_to_db(new.occurrence.day().first_of_month()),
+        campaign.id,
+        new.occurrence.to_string(),
+        matches!(new.occurrence, Occurrence::Run(_)),
+        new.state.as_str(),
+        new.reason,
+        to_db(new.starts_at),
+        skipped.then_some(0),
+        campaign.late.as_str(),
+        seconds(campaign.tolerance),
+        seconds(campaign.deadline),
+        to_db(now),
+        skipped.then(|| to_db(now))
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Cancels what was not handed over of a cancelled edition, slice by slice, each a transaction; gives how many.
+pub(super) async fn cancel_deliveries(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<u64> {
+    let (mut after, mut cancelled) = (0, 0);
+    loop {
+        let (last, ended) = match cancel_slice(conn, edition_id, after, now).await {
+            Err(error) if is_to_be_retried(&error) => continue,
+            slice => slice?,
+        };
+        cancelled += u64::try_from(ended).unwrap_or(0);
+        let Some(last) = last else { return Ok(cancelled) };
+        after = last;
+    }
+}
+
+async fn cancel_slice(conn: &mut PgConnection, edition_id: i64, after: i64, now: Timestamp) -> sqlx::Result<(Option<i64>, i64)> {
+    let slice = sqlx::query!(
+        r#"WITH open AS (
+            SELECT d.period, d.id FROM editions e JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
+            WHERE e.id = $1 AND e.state = 'cancelled' AND d.id > $2 AND d.state IN ('queued', 'claimed', 'deferred')
+            ORDER BY d.period, d.id LIMIT $3 FOR UPDATE OF d
+        ), ended AS (
+            UPDATE deliveries d SET state = 'cancelled', reason = 'campaign cancelled', ready_at = NULL, finished_at = $4
+            FROM open WHERE d.period = open.period AND d.id = open.id
+            RETURNING d.id, d.subscriber_id, d.segment_id
+        ), freed AS (
+            DELETE FROM segments_given g USING ended WHERE g.subscriber_id = ended.subscriber_id AND g.segment_id = ended.segment_id
+        )
+        SELECT max(id) AS last, count(*) AS "ended!" FROM ended"#,
+        edition_id,
+        after,
+        SLICE,
+        to_db(now)
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((slice.last, slice.ended))
+}
+
+async fn ran_lately(conn: &mut PgConnection, campaign_id: i64, now: Timestamp) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "SELECT occurrence FROM editions WHERE campaign_id = $1 AND starts_at > $2 AND state NOT IN ('skipped', 'cancelled')
+        ORDER BY starts_at DESC, id DESC LIMIT 1",
+        campaign_id,
+        to_db(now - LATELY)
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+async fn lock_held(conn: &mut PgConnection, name: &str) -> Result<Campaign, CampaignError> {
+    let campaign = store::lock(&mut *conn, name).await?;
+    let held = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM editions WHERE campaign_id = $1 AND state = 'held') AS "held!""#, campaign.id)
+        .fetch_one(conn)
+        .await?;
+    match (held, campaign.state) {
+        (false, _) => Err(CampaignError::NothingHeld(name.to_owned())),
+        (true, CampaignState::Paused) => Err(refused(&campaign, "resume it first: `tidings campaign resume`")),
+        (true, _) => Ok(campaign),
+    }
+}
+
+// From here on its late deliveries are skipped as the ledger meets them, so that what is yet to be planned holds it no
+// second time. An edition of which nothing was sent and nothing is left was skipped as a whole.
+async fn go_on_after_skip(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query!(
+        "WITH whole AS (
+            SELECT e.planned IS NOT NULL AND NOT EXISTS (
+                SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.state NOT IN ('skipped', 'failed', 'cancelled')
+            ) AS skipped FROM editions e WHERE e.id = $1
+        )
+        UPDATE editions SET late = 'skip', resume_to = NULL,
+            state = CASE WHEN whole.skipped THEN 'skipped' ELSE resume_to END,
+            reason = CASE WHEN whole.skipped THEN 'too late' END,
+            finished_at = CASE WHEN whole.skipped THEN $2::timestamptz END
+        FROM whole WHERE id = $1",
+        edition_id,
+        to_db(now)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn tell(
+    mut tx: sqlx::Transaction<'_, sqlx::Postgres>,
+    campaign: &Campaign,
+    act: &str,
+    occurrences: Vec<String>,
+    now: Timestamp,
+) -> Result<Vec<String>, CampaignError> {
+    store::record_act(&mut tx, act, campaign, Some(&occurrences.join(", ")), now).await?;
+    wake::enqueue(&mut tx, &Job::Sweep).await?;
+    wake::enqueue(&mut tx, &Job::Send).await?;
+    tx.commit().await?;
+    Ok(occurrences)
+}
