@@ -13,6 +13,7 @@ mod migrate;
 mod serve;
 mod subscriber;
 mod suppress;
+mod table;
 mod template;
 mod worker;
 
