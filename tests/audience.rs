@@ -167,7 +167,7 @@ async fn an_import_that_broke_off_ends_as_one_that_did_not_when_it_is_run_again(
     let app = TestApp::new().await;
     let topic = make_topic(&app, "Back care").await;
     let file: String = "email,name\n".chars().chain((0..5_000).flat_map(|n| format!("p{n}@example.org,P{n}\n").into_bytes()).map(char::from)).collect();
-    let broken = BufReader::new(file[..100_000].as_bytes().chain(Broken));
+    let broken = BufReader::new(file.as_bytes()[..100_000].chain(Broken));
     let error = import(&app, &topic, broken).await.expect_err("it broke off");
     assert!(matches!(error, ImportError::Read { .. }), "{error}");
     let before = count(&app, "subscribers").await;
@@ -215,11 +215,6 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
     let app = TestApp::new().await;
     make_topic(&app, "Back care").await;
     std::fs::write(app.folder().join("people.csv"), "email\na@example.org\n").expect("a file");
-    let said = |arguments: &[&str]| {
-        let run = app.binary().args(arguments).output().expect("a run");
-        let (out, err) = (String::from_utf8_lossy(&run.stdout).into_owned(), String::from_utf8_lossy(&run.stderr).into_owned());
-        format!("$ tidings {}\n{out}{err}{}", arguments.join(" "), if run.status.success() { "" } else { "(failed)\n" })
-    };
     let mut session = String::new();
     for arguments in [
         &["import", "subscribers", "people.csv", "--topic", "Back care"][..],
@@ -238,7 +233,7 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
         &["suppress", "list"],
         &["suppress", "list", "--json"],
     ] {
-        session += &said(arguments);
+        session += &said(&app, arguments);
     }
     insta::assert_snapshot!(without_dates(&session), @r#"
     $ tidings import subscribers people.csv --topic Back care
@@ -280,6 +275,19 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
     $ tidings suppress list --json
     []
     "#);
+}
+
+#[tokio::test]
+async fn lists_and_what_is_known_of_a_person_come_as_json() {
+    let app = TestApp::new().await;
+    make_topic(&app, "Back care").await;
+    for arguments in [
+        &["subscriber", "add", "a@example.org", "--topic", "back care", "--zone", "europe/london"][..],
+        &["suppress", "add", "b@example.org", "--reason", "asked us by phone"],
+        &["suppress", "remove", "b@example.org", "--reason", "asked us again"],
+    ] {
+        said(&app, arguments);
+    }
     let shown = app.binary().args(["subscriber", "show", "B@example.org", "--json"]).output().expect("a run");
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!(shown["suppressions"][0]["lifted_reason"], "asked us again");
@@ -313,6 +321,12 @@ async fn import(app: &TestApp, topic: &Topic, file: impl BufRead) -> Result<Impo
 fn spelled(address: &str, pattern: u32) -> String {
     let letter = |(n, c): (usize, char)| if pattern >> (n % 32) & 1 == 1 { c.to_ascii_uppercase() } else { c };
     address.chars().enumerate().map(letter).collect()
+}
+
+fn said(app: &TestApp, arguments: &[&str]) -> String {
+    let run = app.binary().args(arguments).output().expect("a run");
+    let (out, err) = (String::from_utf8_lossy(&run.stdout).into_owned(), String::from_utf8_lossy(&run.stderr).into_owned());
+    format!("$ tidings {}\n{out}{err}{}", arguments.join(" "), if run.status.success() { "" } else { "(failed)\n" })
 }
 
 // The program has the machine's clock.

@@ -14,6 +14,7 @@ mod migrate;
 mod serve;
 mod subscriber;
 mod suppress;
+mod table;
 mod template;
 mod tip;
 mod worker;

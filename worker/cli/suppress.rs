@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    subscriber::{day, table},
+    table::{day, table},
 };
 use crate::{
     audience::{
