@@ -44,8 +44,6 @@ mod tests {
         fn no_message_ends_before_its_end(message in "[.\\r\\na]{0,60}") {
             let wire = stuffed(message.as_bytes()).unwrap();
             let body = wire.strip_suffix(".\r\n").unwrap();
-            let with_start = format!("\r\n{body}");
-            prop_assert!(!with_start.contains("\r\n.\r\n"));
             let lines = format!("\r\n{body}");
             prop_assert!(!lines.contains("\r\n.\r\n"));
             prop_assert!(!body.replace("\r\n", "").contains(['\r', '\n']));
