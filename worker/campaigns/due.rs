@@ -1,12 +1,11 @@
 //! What the clock does to campaigns: opens the editions that are due, starts them, and finishes what is done.
 //!
-//! The worker's sweep calls `open_due` and `finish`, on any number of machines at once: each claims its rows, and
-//! (campaign, occurrence) is unique as the last guard. `to_plan` says what `weekly` is to plan. What was planned in its
-//! lead is started by the ledger, when its time comes.
+//! The worker's sweep calls `open_due`, `start_due` and `finish`, in any order, on any number of machines at once; each
+//! claims its rows, and (campaign, occurrence) is unique as the last guard. None may run inside another transaction.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Acquire, PgConnection};
 
 use super::CampaignError;
 use super::campaign::pause_rows;
@@ -21,8 +20,7 @@ const MISSED: &str = "missed while nothing was running";
 /// Opens the edition of every campaign whose planning is due, and gives their ids; each is to be planned.
 ///
 /// After a downtime only the newest occurrence is taken up; the older ones are recorded as skipped.
-pub async fn open_due(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<i64>> {
-    let conn = &mut *pool.acquire().await?;
+pub async fn open_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
     let names = sqlx::query_scalar!(
         "SELECT name FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly' ORDER BY next_run_at, id",
         to_db(now)
@@ -46,35 +44,45 @@ pub async fn open_due(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<i64>> {
 }
 
 /// The editions whose planning is not at its end, the earliest first.
-pub async fn to_plan(pool: &PgPool) -> sqlx::Result<Vec<i64>> {
+pub async fn plannable(conn: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!("SELECT id FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL ORDER BY starts_at, id")
-        .fetch_all(pool)
+        .fetch_all(conn)
         .await
 }
 
-/// Pauses the campaign of an edition that the ledger paused, because the relay refused us and not the mail; nothing
-/// when an operator has resumed it meanwhile.
-pub async fn pause_for(pool: &PgPool, edition_id: i64, reason: &str, now: Timestamp) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
-    let campaign = sqlx::query!(
-        "SELECT id, name FROM campaigns WHERE id = (SELECT campaign_id FROM editions WHERE id = $1) AND state IN ('scheduled', 'running') FOR UPDATE",
-        edition_id
-    );
-    let Some(campaign) = campaign.fetch_optional(&mut *tx).await? else { return Ok(()) };
-    let still = sqlx::query_scalar!("SELECT id FROM editions WHERE id = $1 AND state = 'paused' FOR NO KEY UPDATE", edition_id);
-    if still.fetch_optional(&mut *tx).await?.is_none() {
-        return Ok(());
+/// Whether an edition is to be opened, planned or started now.
+pub async fn anything_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly')
+            OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL)
+            OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'scheduled') AND starts_at <= $1) AS "due!""#,
+        to_db(now)
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Starts the editions whose time has come, though their planning may go on, and pauses the campaigns of editions that
+/// the ledger paused because the relay refused us. Gives the ids of the started.
+pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    follow_pauses(&mut *conn).await?;
+    let mut tx = conn.begin().await?;
+    let started = sqlx::query_scalar!(
+        "UPDATE editions SET state = 'running' WHERE state IN ('planning', 'scheduled') AND starts_at <= $1 RETURNING id",
+        to_db(now)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if !started.is_empty() {
+        wake::enqueue(&mut tx, &Job::Send).await?;
     }
-    pause_rows(&mut tx, campaign.id, reason).await?;
     tx.commit().await?;
-    tracing::error!(campaign = campaign.name, reason, %now, "the campaign was paused: resume it when the relay takes our mail again");
-    Ok(())
+    Ok(started)
 }
 
 /// Finishes the running editions of which nothing is left to do, and ends what is left of cancelled ones. Gives the ids
 /// of the finished.
-pub async fn finish(pool: &PgPool, now: Timestamp) -> sqlx::Result<Vec<i64>> {
-    let conn = &mut *pool.acquire().await?;
+pub async fn finish(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
     end_the_cancelled(conn, now).await?;
     let candidates = sqlx::query_scalar!(
         "SELECT id FROM editions e WHERE state = 'running' AND planned IS NOT NULL AND NOT EXISTS (
@@ -170,6 +178,36 @@ async fn ensure_partitions(conn: &mut PgConnection, now: Timestamp) -> sqlx::Res
         .fetch_one(conn)
         .await?;
     Ok(())
+}
+
+async fn follow_pauses(conn: &mut PgConnection) -> sqlx::Result<()> {
+    let campaigns = sqlx::query!(
+        "SELECT DISTINCT c.id, c.name FROM campaigns c JOIN editions e ON e.campaign_id = c.id
+        WHERE e.state = 'paused' AND c.state IN ('scheduled', 'running')"
+    );
+    for campaign in campaigns.fetch_all(&mut *conn).await? {
+        if let Some(reason) = follow_pause(conn, campaign.id).await? {
+            tracing::error!(campaign = campaign.name, reason, "the campaign is paused: resume it when the relay takes our mail again");
+        }
+    }
+    Ok(())
+}
+
+// The row of the campaign is held before its editions are looked at: an operator may be resuming them.
+async fn follow_pause(conn: &mut PgConnection, campaign_id: i64) -> sqlx::Result<Option<String>> {
+    let mut tx = conn.begin().await?;
+    sqlx::query!("SELECT id FROM campaigns WHERE id = $1 FOR UPDATE", campaign_id).fetch_one(&mut *tx).await?;
+    let reason = sqlx::query_scalar!(
+        r#"SELECT coalesce(e.reason, 'an edition was paused') AS "reason!" FROM editions e JOIN campaigns c ON c.id = e.campaign_id
+        WHERE c.id = $1 AND e.state = 'paused' AND c.state IN ('scheduled', 'running') ORDER BY e.id DESC LIMIT 1"#,
+        campaign_id
+    );
+    let reason = reason.fetch_optional(&mut *tx).await?;
+    if let Some(reason) = &reason {
+        pause_rows(&mut tx, campaign_id, reason).await?;
+    }
+    tx.commit().await?;
+    Ok(reason)
 }
 
 // The edition's row is locked first: an undo or an operator who queues a delivery again locks it too, so that neither

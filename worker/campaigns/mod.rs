@@ -19,6 +19,4 @@ pub mod store;
 pub mod weekly;
 pub mod zone;
 
-pub use due::{finish, open_due, pause_for, to_plan};
 pub use error::CampaignError;
-pub use weekly::{Progress, plan_slice};

@@ -8,7 +8,7 @@ mod fit;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 
 use super::edition::Occurrence;
 use super::schedule::{Rule, Schedule};
@@ -33,11 +33,10 @@ pub struct Progress {
     pub counted: i64,
 }
 
-/// Plans the next slice of an edition in a transaction of its own.
+/// Plans the next slice of an edition in a transaction of its own; `conn` must be in none.
 ///
 /// Every recipient in the slice gets a row: queued with her next tip, or skipped with the reason.
-pub async fn plan_slice(pool: &PgPool, edition_id: i64, now: Timestamp) -> sqlx::Result<Progress> {
-    let conn = &mut *pool.acquire().await?;
+pub async fn plan_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Progress> {
     // Apart from the slice: attaching a partition waits for transactions that write.
     sqlx::query!("SELECT ensure_deliveries_partition(period) FROM editions WHERE id = $1", edition_id).fetch_optional(&mut *conn).await?;
     let mut tries = 0;
