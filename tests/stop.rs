@@ -173,6 +173,7 @@ async fn what_may_not_be_sent_any_more_stays_skipped_when_leaving_is_taken_back(
     for end in [
         "UPDATE editions SET state = 'cancelled'",
         "UPDATE editions SET state = 'skipped', reason = 'an operator'",
+        "WITH e AS (UPDATE editions SET state = 'finished', planned = counted) UPDATE campaigns SET state = 'cancelled'",
         "UPDATE deliveries SET due_at = due_at - interval '48 hours' WHERE state = 'skipped'",
     ] {
         let story = Story::new().await;
@@ -189,6 +190,18 @@ async fn what_may_not_be_sent_any_more_stays_skipped_when_leaving_is_taken_back(
     story.run("UPDATE deliveries SET due_at = due_at - interval '48 hours'").await;
     story.run("UPDATE editions SET anew_at = '2026-01-13T08:00:00Z'").await;
     assert_eq!(story.undo().await, Undone::Lifted { scope: Scope::Topic(1), queued: 1 }, "the deadline was started anew");
+}
+
+#[tokio::test]
+async fn what_is_queued_again_waits_where_its_campaign_is_paused() {
+    let story = Story::new().await;
+    story.delivery(story.ana, 1, "topic", "queued").await;
+    story.leave(story.ana, Scope::Topic(1)).await;
+    story.run("UPDATE editions SET state = 'finished', planned = counted, finished_at = now()").await;
+    story.run("UPDATE campaigns SET state = 'paused', reason = 'an operator'").await;
+    assert_eq!(story.undo().await, Undone::Lifted { scope: Scope::Topic(1), queued: 1 });
+    let edition = story.texts("SELECT concat_ws(' ', state, resume_to, reason, finished_at) FROM editions").await;
+    assert_eq!(edition, ["paused running an operator"]);
 }
 
 #[tokio::test]
