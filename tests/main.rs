@@ -3,9 +3,13 @@
 mod support;
 
 mod app;
+mod audience;
 mod catcher;
 mod layers;
+mod message;
 mod postgres;
+mod relay;
 mod schedule;
 mod templates;
 mod web;
+mod stop;

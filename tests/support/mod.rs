@@ -5,7 +5,9 @@
 #![expect(dead_code, reason = "each story uses its part of it")]
 
 mod app;
+pub(crate) mod certificate;
 mod databases;
+pub(crate) mod relay;
 
 use std::time::Duration;
 

@@ -84,35 +84,24 @@ pub async fn import(
 ) -> Result<Imported, ImportError> {
     let mut rows = Rows::new(file);
     let columns = Columns::read(next(&mut rows, 1)?)?;
+    let into = Target { pool, keyring, topic, evidence: Evidence { source: Source::Import, because }, now };
+    into.record_act().await.map_err(|source| ImportError::Database { line: 1, source })?;
     let mut imported = Imported { unknown_columns: columns.unknown.clone(), ..Imported::default() };
-    record_act(pool, topic, because, now).await.map_err(|source| ImportError::Database { line: 1, source })?;
-    let evidence = Evidence { source: Source::Import, because };
-    let (mut batch, mut lines, mut line) = (Vec::new(), Vec::new(), 1);
-    loop {
-        let row = next(&mut rows, line + 1)?;
-        let ended = row.is_none();
-        if let Some(row) = row {
-            line = row.line;
-            imported.rows += 1;
-            match columns.person(row) {
-                Ok(person) => {
-                    batch.push(person);
-                    lines.push(line);
-                }
-                Err(reason) => imported.refused.push(Remark { line, reason }),
-            }
+    let (mut batch, mut line) = (Vec::new(), 1);
+    while let Some(row) = next(&mut rows, line + 1)? {
+        line = row.line;
+        imported.rows += 1;
+        match columns.person(row) {
+            Ok(person) => batch.push((line, person)),
+            Err(reason) => imported.refused.push(Remark { line, reason }),
         }
-        if ended || imported.rows.is_multiple_of(BATCH) {
-            let outcomes =
-                write(pool, keyring, topic, &batch, evidence, now).await.map_err(|source| ImportError::Database { line, source })?;
-            lines.drain(..).zip(outcomes).for_each(|(line, outcome)| imported.count(line, outcome));
-            batch.clear();
+        if imported.rows.is_multiple_of(BATCH) {
+            into.write(&mut batch, line, &mut imported).await?;
             progress(rows.bytes_read());
         }
-        if ended {
-            return Ok(imported);
-        }
     }
+    into.write(&mut batch, line, &mut imported).await?;
+    Ok(imported)
 }
 
 impl Imported {
@@ -129,23 +118,34 @@ impl Imported {
     }
 }
 
-async fn write(
-    pool: &PgPool,
-    keyring: &Keyring,
-    topic: &Topic,
-    batch: &[NewSubscriber],
-    evidence: Evidence<'_>,
+struct Target<'a> {
+    pool: &'a PgPool,
+    keyring: &'a Keyring,
+    topic: &'a Topic,
+    evidence: Evidence<'a>,
     now: Timestamp,
-) -> sqlx::Result<Vec<Outcome>> {
-    let mut tx = pool.begin().await?;
-    let outcomes = subscription::confirm(&mut tx, keyring, topic.id, batch, evidence, now).await?;
-    tx.commit().await?;
-    Ok(outcomes)
 }
 
-async fn record_act(pool: &PgPool, topic: &Topic, because: &str, now: Timestamp) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    store::insert_operator_act(&mut conn, "import of subscribers", "topic", Some(topic.id), because, now).await
+impl Target<'_> {
+    async fn write(&self, batch: &mut Vec<(u64, NewSubscriber)>, line: u64, imported: &mut Imported) -> Result<(), ImportError> {
+        let (lines, people): (Vec<u64>, Vec<NewSubscriber>) = batch.drain(..).unzip();
+        let outcomes = self.confirm(&people).await.map_err(|source| ImportError::Database { line, source })?;
+        lines.into_iter().zip(outcomes).for_each(|(line, outcome)| imported.count(line, outcome));
+        Ok(())
+    }
+
+    async fn confirm(&self, people: &[NewSubscriber]) -> sqlx::Result<Vec<Outcome>> {
+        let mut tx = self.pool.begin().await?;
+        let outcomes = subscription::confirm(&mut tx, self.keyring, self.topic.id, people, self.evidence, self.now).await?;
+        tx.commit().await?;
+        Ok(outcomes)
+    }
+
+    async fn record_act(&self) -> sqlx::Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let because = self.evidence.because;
+        store::insert_operator_act(&mut conn, "import of subscribers", "topic", Some(self.topic.id), because, self.now).await
+    }
 }
 
 fn next<R: BufRead>(rows: &mut Rows<R>, line: u64) -> Result<Option<Row>, ImportError> {

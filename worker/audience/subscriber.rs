@@ -118,6 +118,17 @@ mod tests {
             refused("", "", "2026-02-30"),
             refused("", "", "1026-02-03"),
             refused("", "", "20260203"),
-        ].join("\n"), @"");
+        ].join("\n"), @r"
+        it is not an email address of the form name@example.org (Missing separator character '@'.)
+        the name holds a control character
+        the name is longer than 200 characters
+        `Europe/Lodnon` is no time zone: an IANA name such as Europe/London was expected
+        `zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…` is no time zone: an IANA name such as Europe/London was expected
+        `+02:00` is no time zone: an IANA name such as Europe/London was expected
+        `31.01.2026` is no date: YYYY-MM-DD was expected
+        `2026-02-30` is no date: YYYY-MM-DD was expected
+        the stage date 1026-02-03 is not between 1900 and 2199
+        `20260203` is no date: YYYY-MM-DD was expected
+        ");
     }
 }

@@ -76,15 +76,7 @@ pub async fn pause(conn: &mut PgConnection, name: &str, reason: &str, now: Times
         CampaignState::Paused => return Err(refused(&campaign, "`tidings campaign resume` lets it go on")),
         _ => return Err(refused(&campaign, "there is nothing to pause")),
     }
-    sqlx::query!("UPDATE campaigns SET state = 'paused', reason = $2 WHERE id = $1", campaign.id, reason).execute(&mut *tx).await?;
-    sqlx::query!(
-        "UPDATE editions SET state = 'paused', resume_to = state, reason = $2
-        WHERE campaign_id = $1 AND state IN ('planning', 'scheduled', 'running')",
-        campaign.id,
-        reason
-    )
-    .execute(&mut *tx)
-    .await?;
+    pause_rows(&mut tx, campaign.id, reason).await?;
     store::record_act(&mut tx, "pause", &campaign, Some(reason), now).await?;
     tx.commit().await?;
     store::find(conn, name).await
@@ -95,7 +87,7 @@ pub async fn pause(conn: &mut PgConnection, name: &str, reason: &str, now: Times
 pub async fn resume(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Campaign, CampaignError> {
     let mut tx = conn.begin().await?;
     let campaign = store::lock(&mut tx, name).await?;
-    // A relay that refused us pauses an edition alone, until the next tick pauses its campaign too.
+    // A relay that refused us pauses an edition alone, until a worker comes to pause its campaign too.
     let editions = resume_editions(&mut tx, campaign.id, now).await?;
     match campaign.state {
         CampaignState::Paused => {}
@@ -153,6 +145,20 @@ pub async fn cancel(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
 
 pub(super) fn refused(campaign: &Campaign, hint: &'static str) -> CampaignError {
     CampaignError::State { name: campaign.name.clone(), state: campaign.state, hint }
+}
+
+/// Pauses a campaign whose row the caller holds, and its open editions.
+pub(super) async fn pause_rows(conn: &mut PgConnection, campaign_id: i64, reason: &str) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE campaigns SET state = 'paused', reason = $2 WHERE id = $1", campaign_id, reason).execute(&mut *conn).await?;
+    sqlx::query!(
+        "UPDATE editions SET state = 'paused', resume_to = state, reason = $2
+        WHERE campaign_id = $1 AND state IN ('planning', 'scheduled', 'running')",
+        campaign_id,
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 // What was due to start meanwhile starts now; a slice of it then leaves as soon as it is planned.

@@ -1,6 +1,6 @@
 //! What the clock does to campaigns: opens the editions that are due, starts them, and finishes what is done.
 //!
-//! The worker's tick calls `open_due`, `start_due` and `finish` in any order, on any number of machines at once; each
+//! The worker's sweep calls `open_due`, `start_due` and `finish`, in any order, on any number of machines at once; each
 //! claims its rows, and (campaign, occurrence) is unique as the last guard. None may run inside another transaction.
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use sqlx::{Acquire, PgConnection};
 
 use super::CampaignError;
+use super::campaign::pause_rows;
 use super::edition::{self, NewEdition};
 use super::states::EditionState;
 use super::store::{self, Campaign};
@@ -61,10 +62,11 @@ pub async fn anything_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Resu
     .await
 }
 
-/// Starts the editions whose time has come: what is planned of them may go. Gives their ids.
+/// Starts the editions whose time has come, though their planning may go on, and pauses the campaigns of editions that
+/// the ledger paused because the relay refused us. Gives the ids of the started.
 pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    follow_pauses(&mut *conn).await?;
     let mut tx = conn.begin().await?;
-    follow_pauses(&mut tx).await?;
     let started = sqlx::query_scalar!(
         "UPDATE editions SET state = 'running' WHERE state IN ('planning', 'scheduled') AND starts_at <= $1 RETURNING id",
         to_db(now)
@@ -178,15 +180,34 @@ async fn ensure_partitions(conn: &mut PgConnection, now: Timestamp) -> sqlx::Res
     Ok(())
 }
 
-// The ledger pauses an edition when the relay refuses us; nothing else of its campaign shall try then either.
 async fn follow_pauses(conn: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE campaigns c SET state = 'paused', reason = coalesce(e.reason, 'its edition was paused')
-        FROM editions e WHERE e.campaign_id = c.id AND e.state = 'paused' AND c.state IN ('scheduled', 'running')"
-    )
-    .execute(conn)
-    .await?;
+    let campaigns = sqlx::query!(
+        "SELECT DISTINCT c.id, c.name FROM campaigns c JOIN editions e ON e.campaign_id = c.id
+        WHERE e.state = 'paused' AND c.state IN ('scheduled', 'running')"
+    );
+    for campaign in campaigns.fetch_all(&mut *conn).await? {
+        if let Some(reason) = follow_pause(conn, campaign.id).await? {
+            tracing::error!(campaign = campaign.name, reason, "the campaign is paused: resume it when the relay takes our mail again");
+        }
+    }
     Ok(())
+}
+
+// The row of the campaign is held before its editions are looked at: an operator may be resuming them.
+async fn follow_pause(conn: &mut PgConnection, campaign_id: i64) -> sqlx::Result<Option<String>> {
+    let mut tx = conn.begin().await?;
+    sqlx::query!("SELECT id FROM campaigns WHERE id = $1 FOR UPDATE", campaign_id).fetch_one(&mut *tx).await?;
+    let reason = sqlx::query_scalar!(
+        r#"SELECT coalesce(e.reason, 'an edition was paused') AS "reason!" FROM editions e JOIN campaigns c ON c.id = e.campaign_id
+        WHERE c.id = $1 AND e.state = 'paused' AND c.state IN ('scheduled', 'running') ORDER BY e.id DESC LIMIT 1"#,
+        campaign_id
+    );
+    let reason = reason.fetch_optional(&mut *tx).await?;
+    if let Some(reason) = &reason {
+        pause_rows(&mut tx, campaign_id, reason).await?;
+    }
+    tx.commit().await?;
+    Ok(reason)
 }
 
 // The edition's row is locked first: an undo or an operator who queues a delivery again locks it too, so that neither

@@ -16,14 +16,19 @@ pub const PLANNING_LEAD: SignedDuration = SignedDuration::from_mins(30);
 /// Why a rule was refused; the text says what would be accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
+    /// No weekday with a time.
     #[error("`{0}` is no weekly time: expected a weekday and a 24-hour time, such as `Tue 09:00`")]
     At(String),
+    /// Not five fields.
     #[error("cron line `{0}` has {1} fields: expected five, minute hour day month weekday, such as `0 9 * * 2` for Tuesdays at 09:00")]
     Fields(String, usize),
+    /// More than one time of day.
     #[error("cron line `{0}` may fire more than once a day: its minute and hour must each be one number, such as `0 9 * * 2`; an edition is known by its date")]
     OftenerThanDaily(String),
+    /// A field that is none.
     #[error("cron line `{0}` cannot be read: {1}")]
     Cron(String, String),
+    /// A day like 31 February.
     #[error("cron line `{0}` never fires: no such day exists in any year")]
     Never(String),
 }
@@ -96,7 +101,9 @@ impl Rule {
 /// A rule with the zone that its editions are dated in.
 #[derive(Debug, Clone)]
 pub struct Schedule {
+    /// The days and the time.
     pub rule: Rule,
+    /// Where the rule's date and time hold.
     pub zone: TimeZone,
     /// Each subscriber is due at the rule's time in her own zone.
     pub subscriber_zone: bool,

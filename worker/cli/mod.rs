@@ -6,13 +6,17 @@ mod app;
 mod config;
 mod context;
 mod delivery;
+mod dkim;
+mod import_article;
 mod import_subscribers;
 mod logging;
 mod migrate;
 mod serve;
 mod subscriber;
 mod suppress;
+mod table;
 mod template;
+mod tip;
 mod worker;
 
 pub use context::Context;
@@ -42,6 +46,9 @@ enum Command {
     /// Show and check the settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Make keys that sign mails
+    #[command(subcommand)]
+    Dkim(dkim::Command),
     /// Check the templates of mails
     #[command(subcommand)]
     Template(template::Command),
@@ -57,10 +64,15 @@ enum Command {
     /// Import articles or subscribers
     #[command(subcommand)]
     Import(Import),
+    /// Tips: list, show, approve, edit, retire, move
+    #[command(subcommand)]
+    Tip(tip::Command),
 }
 
 #[derive(Subcommand)]
 enum Import {
+    /// Import articles: they become draft tips of a series
+    Article(import_article::Args),
     /// Import subscribers from a CSV file
     Subscribers(import_subscribers::Args),
 }
@@ -85,6 +97,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Dkim(command) = &cli.command {
+        return dkim::run(command);
+    }
     let ctx = Context::load(cli.config)?;
     match cli.command {
         Command::Serve(args) => serve::run(&args, &ctx).await,
@@ -92,9 +107,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Delivery(command) => delivery::run(command, &ctx).await,
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
+        Command::Dkim(_) => Ok(()),
         Command::Template(command) => template::run(&command, &ctx),
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,
         Command::Suppress(command) => suppress::run(command, &ctx).await,
+        Command::Import(Import::Article(args)) => import_article::run(args, &ctx).await,
+        Command::Tip(command) => tip::run(command, &ctx).await,
         Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,
     }
 }

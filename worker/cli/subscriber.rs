@@ -2,7 +2,10 @@
 //!
 //! Whole addresses are printed: this is the operator's own terminal. Logs mask them.
 
-use super::Context;
+use super::{
+    Context,
+    table::{day, minute, table},
+};
 use crate::{
     audience::{
         listing,
@@ -15,8 +18,6 @@ use crate::{
     people::person::{self, Person},
 };
 use anyhow::{Context as _, bail};
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
-use jiff::Timestamp;
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -33,13 +34,13 @@ pub(super) enum Command {
         #[arg(long)]
         topic: String,
         /// How she is called
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         name: String,
         /// Her time zone, an IANA name such as Europe/London
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         zone: String,
         /// The date that stage windows are counted from, YYYY-MM-DD
-        #[arg(long, value_name = "DATE", default_value = "")]
+        #[arg(long, value_name = "DATE", default_value = "", hide_default_value = true)]
         stage_date: String,
         /// How she confirmed, in your words: kept as the evidence
         #[arg(long, value_name = "WORDS", default_value = "an operator added her")]
@@ -204,6 +205,20 @@ fn print_person(person: &Person) {
             }
         }
     }
+    if person.subscriber.is_some() {
+        print_standing(person);
+    }
+    let suppressions = person.suppressions.iter().map(|s| {
+        let lifted = s.lifted_at.map(|at| format!("{}: {}", minute(at), s.lifted_reason.clone().unwrap_or_default()));
+        [minute(s.since), s.kind.clone(), s.reason.clone(), lifted.unwrap_or_else(|| "stands".to_owned())]
+    });
+    section("Suppressions", ["Since", "Kind", "Reason", "Lifted"], suppressions);
+    if person.subscriber.is_some() {
+        print_deliveries(person);
+    }
+}
+
+fn print_standing(person: &Person) {
     let topics = person.topics.iter().map(|t| [t.topic.clone(), t.standing.clone(), minute(t.since)]);
     section("Topics", ["Topic", "Standing", "Since"], topics);
     let consents = person.consents.iter().map(|c| {
@@ -211,11 +226,9 @@ fn print_person(person: &Person) {
         [minute(c.at), c.act.clone(), topic, c.source.clone(), c.wording.clone().unwrap_or_default()]
     });
     section("Consents", ["When", "Act", "Topic", "From", "Words"], consents);
-    let suppressions = person.suppressions.iter().map(|s| {
-        let lifted = s.lifted_at.map(|at| format!("{}: {}", minute(at), s.lifted_reason.clone().unwrap_or_default()));
-        [minute(s.since), s.kind.clone(), s.reason.clone(), lifted.unwrap_or_else(|| "stands".to_owned())]
-    });
-    section("Suppressions", ["Since", "Kind", "Reason", "Lifted"], suppressions);
+}
+
+fn print_deliveries(person: &Person) {
     let deliveries = person.deliveries.iter().map(|d| {
         let edition = [d.campaign.as_deref(), d.edition.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let why = [d.reason.as_deref(), d.reply.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
@@ -231,20 +244,4 @@ fn section<const N: usize>(title: &str, header: [&str; N], rows: impl Iterator<I
         true => println!("\n{title}: none"),
         false => println!("\n{title}\n{table}"),
     }
-}
-
-/// A table that fits the terminal.
-pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
-    table
-}
-
-/// A day, in UTC.
-pub(super) fn day(at: Timestamp) -> String {
-    at.strftime("%F").to_string()
-}
-
-fn minute(at: Timestamp) -> String {
-    at.strftime("%F %R").to_string()
 }

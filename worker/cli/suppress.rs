@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    subscriber::{day, table},
+    table::{day, table},
 };
 use crate::{
     audience::{
@@ -72,7 +72,8 @@ async fn add(ctx: &Context, address: &EmailAddress, reason: &str, json: bool) ->
     let email = address.as_given();
     match (json, stopped.changed) {
         (true, _) => println!("{}", json!({ "email": email, "suppressed": stopped.changed, "skipped": stopped.skipped })),
-        (false, true) => println!("{email} is suppressed; {} waiting to be sent to it were skipped.", stopped.skipped),
+        (false, true) if stopped.skipped > 0 => println!("{email} is suppressed; deliveries that waited and are skipped: {}.", stopped.skipped),
+        (false, true) => println!("{email} is suppressed."),
         (false, false) => println!("{email} is suppressed already; nothing was changed."),
     }
     Ok(())

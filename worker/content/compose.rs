@@ -221,7 +221,7 @@ fn slug(given: Option<&str>, url: Option<&str>, title: &str) -> String {
     if slug.is_empty() { "article".to_owned() } else { slug }
 }
 
-fn hyphenated(text: &str) -> String {
+pub fn hyphenated(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
     let plain: String = text.nfkd().filter(|c| !unicode_normalization::char::is_combining_mark(*c) && !matches!(c, '\'' | '’')).collect();
     let words: Vec<String> = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();

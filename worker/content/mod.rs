@@ -20,6 +20,7 @@ pub mod segment;
 mod sentences;
 mod sift;
 mod signs;
+pub mod store;
 mod subject;
 mod words;
 

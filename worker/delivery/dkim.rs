@@ -91,6 +91,12 @@ impl Signer {
         &self.rsa.template.d
     }
 
+    /// Whether a sender at `domain` is aligned with the signature (RFC 7489, 3.1.1): the same domain, or one below the other.
+    pub fn is_aligned(&self, domain: &str) -> bool {
+        let below = |low: &str, high: &str| low.strip_suffix(high).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        below(domain, self.domain()) || below(self.domain(), domain)
+    }
+
     /// The mail with its signatures before it.
     pub fn sign(&self, message: &[u8], now: Timestamp) -> Result<Vec<u8>, DkimError> {
         let mut signed = Vec::with_capacity(message.len() + 1536);
@@ -112,4 +118,27 @@ impl std::fmt::Debug for Signer {
 fn is_domain(name: &str) -> bool {
     let label = |l: &str| !l.is_empty() && l.len() <= 63 && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     name.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_is_aligned_with_the_domain_that_signs_or_one_below() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        std::fs::write(&file, new_rsa(&mut rsa::rand_core::OsRng).unwrap().pem).unwrap();
+        let settings = config::Dkim {
+            domain: "Example.org".to_owned(),
+            selector: "t1".to_owned(),
+            key_file: file.display().to_string(),
+            ed25519_selector: String::new(),
+            ed25519_key_file: String::new(),
+        };
+        let signer = Signer::from_config(&settings).unwrap().unwrap();
+        for (domain, aligned) in [("example.org", true), ("news.example.org", true), ("badexample.org", false), ("example.com", false)] {
+            assert_eq!(signer.is_aligned(domain), aligned, "{domain}");
+        }
+    }
 }

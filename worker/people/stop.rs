@@ -250,13 +250,15 @@ async fn sweep(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64,
 async fn sweep_once(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64, StopError> {
     let mut tx = pool.begin().await?;
     lock(&mut tx, subscriber_id).await?;
+    store::go_by_indexes(&mut tx).await?;
     let skipped = store::skip_what_is_stopped(&mut tx, subscriber_id, now).await?;
     tx.commit().await?;
     Ok(skipped)
 }
 
 async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, since: Timestamp, now: Timestamp) -> sqlx::Result<u64> {
-    // Editions before deliveries, as in planning and cancelling; one that finishes meanwhile waits and then sees the rows.
+    store::go_by_indexes(conn).await?;
+    // One that finishes meanwhile waits and then sees the rows.
     store::lock_editions_skipped_in(conn, subscriber_id, since).await?;
     let editions = store::queue_again(conn, subscriber_id, since, now).await?;
     if !editions.is_empty() {

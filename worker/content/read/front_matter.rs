@@ -160,7 +160,7 @@ fn url(value: &Value, before: Option<String>) -> Result<Option<String>, String> 
 }
 
 /// Whether an address can stand behind "read more".
-pub(crate) fn check_url(text: &str) -> Result<(), String> {
+pub fn check_url(text: &str) -> Result<(), String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match rest {
         Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !text.contains(char::is_whitespace) => Ok(()),

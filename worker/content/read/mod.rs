@@ -8,6 +8,8 @@ mod lines;
 mod markdown;
 mod text;
 
+pub use front_matter::check_url;
+
 use super::document::{Document, Format};
 
 /// What is known about the input besides its bytes.

@@ -124,7 +124,7 @@ pub enum Fault {
     #[error("does not offer STARTTLS: write ?tls=none in its URL if mails and password may go unencrypted")]
     TlsNotOffered,
     /// TLS was spoken and failed.
-    #[error("failed at TLS: {0}")]
+    #[error("failed at TLS: {0}; where its certificate is self-made, let this machine trust it, or write ?tls=none in the URL")]
     Tls(String),
     /// The folder of a `directory:` relay.
     #[error("cannot be written: {0}")]

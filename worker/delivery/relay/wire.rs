@@ -1,8 +1,9 @@
 //! The byte stream below a session: TCP with NODELAY, or TLS over it, in the shape that lettre takes.
 //!
-//! Two things are done to what comes in. A greeting that was already read (before STARTTLS) is played again, because lettre
-//! waits for one. And bytes that are no UTF-8 become question marks: lettre would take a reply in another encoding for a
-//! broken connection, and a refusal after the body for no answer at all.
+//! Replies are made readable for lettre on their way in, because it takes one that it cannot parse for a broken connection,
+//! and so a refusal after the body for no answer at all: bytes that are no UTF-8 become question marks, a lone LF becomes
+//! CR LF, and a bare code gets the space that RFC 5321 (4.2) leaves out. A greeting that was already read, before STARTTLS, is
+//! played again, because lettre waits for one.
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::{
@@ -17,10 +18,13 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+/// As much as is read at once; replies are short.
+const READ: usize = 4096;
+
 /// The stream.
 pub(super) struct Wire {
     socket: Socket,
-    again: &'static [u8],
+    replies: Replies,
 }
 
 enum Socket {
@@ -28,18 +32,27 @@ enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// What came in and was not taken yet.
+#[derive(Default)]
+struct Replies {
+    ready: Vec<u8>,
+    taken: usize,
+    column: usize,
+    after_cr: bool,
+}
+
 impl Wire {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { socket: Socket::Plain(stream), again: b"" }
+        Self { socket: Socket::Plain(stream), replies: Replies::default() }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self { socket: Socket::Tls(Box::new(stream)), again: b"" }
+        Self { socket: Socket::Tls(Box::new(stream)), replies: Replies::default() }
     }
 
     /// For a server that has greeted already.
     pub(super) fn greeted(mut self) -> Self {
-        self.again = b"220 greeted before\r\n";
+        self.replies.add(&mut b"220 greeted before\r\n".to_owned());
         self
     }
 
@@ -48,31 +61,58 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.again.is_empty() {
-            let (now, later) = self.again.split_at(buf.remaining().min(self.again.len()));
-            buf.put_slice(now);
-            self.again = later;
-            return Poll::Ready(Ok(()));
+impl Replies {
+    fn add(&mut self, bytes: &mut [u8]) {
+        make_utf8(bytes);
+        for &byte in &*bytes {
+            let ends_line = byte == b'\n' && !self.after_cr;
+            if self.column == 3 && (byte == b'\r' || ends_line) {
+                self.ready.push(b' ');
+            }
+            if ends_line {
+                self.ready.push(b'\r');
+            }
+            self.ready.push(byte);
+            self.after_cr = byte == b'\r';
+            self.column = if matches!(byte, b'\r' | b'\n') { 0 } else { self.column + 1 };
         }
-        let before = buf.filled().len();
-        match &mut self.socket {
-            Socket::Plain(stream) => ready!(Pin::new(stream).poll_read(cx, buf))?,
-            Socket::Tls(stream) => ready!(Pin::new(stream).poll_read(cx, buf))?,
+    }
+
+    fn take(&mut self, buf: &mut ReadBuf<'_>) {
+        let waiting = &self.ready[self.taken..];
+        let now = buf.remaining().min(waiting.len());
+        buf.put_slice(&waiting[..now]);
+        self.taken += now;
+        if self.taken == self.ready.len() {
+            self.ready.clear();
+            self.taken = 0;
         }
-        make_readable(&mut buf.filled_mut()[before..]);
-        Poll::Ready(Ok(()))
     }
 }
 
 // A character that is cut by the end of what was read is lost too; replies are read whole almost always.
-fn make_readable(mut bytes: &mut [u8]) {
+fn make_utf8(mut bytes: &mut [u8]) {
     while let Err(e) = std::str::from_utf8(bytes) {
         let start = e.valid_up_to();
         let end = e.error_len().map_or(bytes.len(), |length| start + length);
         bytes[start..end].fill(b'?');
         bytes = &mut bytes[end..];
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.replies.ready.is_empty() {
+            let mut bytes = [0; READ];
+            let mut read = ReadBuf::new(&mut bytes);
+            match &mut self.socket {
+                Socket::Plain(stream) => ready!(Pin::new(stream).poll_read(cx, &mut read))?,
+                Socket::Tls(stream) => ready!(Pin::new(stream).poll_read(cx, &mut read))?,
+            }
+            self.replies.add(read.filled_mut());
+        }
+        self.replies.take(buf);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -116,20 +156,29 @@ impl fmt::Debug for Wire {
 
 #[cfg(test)]
 mod tests {
-    use super::make_readable;
+    use super::Replies;
 
     #[test]
-    fn bytes_that_are_no_text_become_question_marks() {
+    fn replies_become_what_lettre_can_read() {
         for (bytes, text) in [
-            (&b"550 5.1.1 no"[..], "550 5.1.1 no"),
-            (b"550 Empf\xe4nger unbekannt", "550 Empf?nger unbekannt"),
-            ("550 Empfänger 不".as_bytes(), "550 Empfänger 不"),
+            (&b"550 5.1.1 no\r\n"[..], "550 5.1.1 no\r\n"),
+            (b"250\r\n354\r\n", "250 \r\n354 \r\n"),
+            (b"250\n550-a\n550 b\n", "250 \r\n550-a\r\n550 b\r\n"),
+            (b"250-\r\n250 \r\n", "250-\r\n250 \r\n"),
+            (b"550 Empf\xe4nger\r\n", "550 Empf?nger\r\n"),
+            ("550 Empfänger 不\r\n".as_bytes(), "550 Empfänger 不\r\n"),
             (b"550 cut \xe4\xb8", "550 cut ??"),
             (b"\xff\xfe\x80a", "???a"),
         ] {
-            let mut bytes = bytes.to_vec();
-            make_readable(&mut bytes);
-            assert_eq!(std::str::from_utf8(&bytes).unwrap(), text);
+            // Whole, and byte by byte.
+            let mut whole = Replies::default();
+            whole.add(&mut bytes.to_vec());
+            assert_eq!(String::from_utf8_lossy(&whole.ready), text);
+            if bytes.is_ascii() {
+                let mut parts = Replies::default();
+                bytes.iter().for_each(|byte| parts.add(&mut [*byte]));
+                assert_eq!(parts.ready, whole.ready);
+            }
         }
     }
 }

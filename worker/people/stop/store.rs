@@ -14,6 +14,12 @@ pub(super) async fn lock_subscriber(conn: &mut PgConnection, id: i64) -> sqlx::R
     sqlx::query_scalar!("SELECT address_key FROM subscribers WHERE id = $1 FOR NO KEY UPDATE", id).fetch_optional(conn).await
 }
 
+/// For the rest of the transaction the planner goes by indexes: a plan that was made and kept while a month's partition was
+/// empty would read all of it when it is full.
+pub(super) async fn go_by_indexes(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SET LOCAL enable_seqscan = off").execute(conn).await.map(drop)
+}
+
 /// Ends a subscription; false when it is ended already or never was.
 pub(super) async fn leave_topic(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64, now: Timestamp) -> sqlx::Result<bool> {
     let done = sqlx::query!(
@@ -107,20 +113,20 @@ pub(super) async fn lift_unsubscribe_all(conn: &mut PgConnection, subscriber_id:
     .map(drop)
 }
 
-/// Holds the editions in which a person was skipped as unsubscribed after `since`.
+/// Holds the campaigns and editions in which a person was skipped as unsubscribed after `since`, in this order as everywhere.
 pub(super) async fn lock_editions_skipped_in(conn: &mut PgConnection, subscriber_id: i64, since: Timestamp) -> sqlx::Result<()> {
-    sqlx::query!(
-        "SELECT id FROM editions WHERE id IN (
-            SELECT edition_id FROM deliveries
-            WHERE subscriber_id = $1 AND state = 'skipped' AND finished_at >= $2
-              AND reason IN ('unsubscribed', 'suppressed: unsubscribe_all'))
-         ORDER BY id FOR NO KEY UPDATE",
+    let editions = sqlx::query!(
+        "SELECT DISTINCT e.id, e.campaign_id FROM deliveries d JOIN editions e ON e.id = d.edition_id AND e.period = d.period
+         WHERE d.subscriber_id = $1 AND d.state = 'skipped' AND d.finished_at >= $2
+           AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all')",
         subscriber_id,
         to_db(since),
     )
-    .fetch_all(conn)
-    .await
-    .map(drop)
+    .fetch_all(&mut *conn)
+    .await?;
+    let (editions, campaigns): (Vec<i64>, Vec<i64>) = editions.into_iter().map(|row| (row.id, row.campaign_id)).unzip();
+    sqlx::query!("SELECT id FROM campaigns WHERE id = ANY($1) ORDER BY id FOR SHARE", &campaigns).fetch_all(&mut *conn).await?;
+    sqlx::query!("SELECT id FROM editions WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", &editions).fetch_all(conn).await.map(drop)
 }
 
 /// Queues again what was skipped as unsubscribed after `since`, may still be sent, is allowed now, and whose segment was
@@ -130,10 +136,10 @@ pub(super) async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, sin
         r#"WITH wanted AS (
             SELECT d.period, d.id, d.segment_id, d.due_at
             FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
-            LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period
+            LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period LEFT JOIN campaigns c ON c.id = e.campaign_id
             WHERE d.subscriber_id = $1 AND d.state = 'skipped' AND d.finished_at >= $2
               AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all')
-              AND coalesce(e.state NOT IN ('cancelled', 'skipped')
+              AND coalesce(e.state NOT IN ('cancelled', 'skipped') AND c.state <> 'cancelled'
                 AND greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) > $3, true)
               AND (d.valid_until IS NULL OR d.valid_until > $3)
               AND r.refusal IS NULL
@@ -159,10 +165,14 @@ pub(super) async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, sin
     .await
 }
 
-/// Sets finished editions going again, since they have something to send.
+/// Sets finished editions going again, since they have something to send; those of a paused campaign when it is resumed.
 pub(super) async fn run_on(conn: &mut PgConnection, editions: &[Option<i64>]) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE editions SET state = 'running', finished_at = NULL WHERE id = ANY($1) AND state = 'finished'",
+        "UPDATE editions e SET finished_at = NULL,
+            state = CASE c.state WHEN 'paused' THEN 'paused' ELSE 'running' END,
+            resume_to = CASE c.state WHEN 'paused' THEN 'running' END,
+            reason = CASE c.state WHEN 'paused' THEN c.reason END
+         FROM campaigns c WHERE c.id = e.campaign_id AND e.id = ANY($1) AND e.state = 'finished'",
         editions as &[Option<i64>],
     )
     .execute(conn)
