@@ -46,6 +46,7 @@ pub struct Web {
 impl Web {
     /// The pages of `site`, over `db`.
     pub fn new(db: Db, keyring: Keyring, site: Site, clock: Arc<dyn Clock>) -> Self {
+        metrics::start();
         Self { db, keyring, site: Arc::new(site), clock, metrics: Arc::default() }
     }
 }
