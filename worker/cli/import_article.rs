@@ -1,7 +1,7 @@
 //! `tidings import article PATH…`: articles become draft tips of a series.
 
 use super::Context;
-use super::subscriber::table;
+use super::table::table;
 use crate::content::{
     self, Article, Format, Hints, Settings,
     store::{self, Imported},

@@ -1,7 +1,7 @@
 //! `tidings tip list|show|approve|edit|retire|move`: the tips of a series.
 
 use super::Context;
-use super::subscriber::table;
+use super::table::table;
 use crate::content::{
     StageWindow,
     store::{self, Edit, Place, TipText},
