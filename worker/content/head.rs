@@ -171,7 +171,8 @@ fn settle_above(document: &Document, title_at: usize, fates: &mut Fates) {
         if again && index < title_at + 4 {
             fates[index] = Some(Fate::Left("title"));
         } else if index < title_at {
-            let reason = signs::page_part(&block.text, block.words).unwrap_or("above the title");
+            let boxed = document.blocks.get(index + 1).is_some_and(|next| block.level().is_some() && signs::page_part(&next.text, next.words) == Some("sign-up box"));
+            let reason = if boxed { "sign-up box" } else { signs::page_part(&block.text, block.words).unwrap_or("above the title") };
             fates[index] = Some(Fate::Left(reason));
         }
     }

@@ -5,6 +5,7 @@
 
 use super::document::Document;
 use super::headings::{self, Role};
+use super::segment::Settings;
 use super::sift::{Fate, Fates};
 use super::words;
 use std::collections::{HashMap, VecDeque};
@@ -43,12 +44,33 @@ struct Section {
 }
 
 /// The parts of an article in order. Introductions, conclusions and empty headings are settled as left out.
-pub(super) fn parts(document: &Document, fates: &mut Fates, least: usize) -> Vec<Part> {
+pub(super) fn parts(document: &Document, fates: &mut Fates, settings: &Settings) -> Vec<Part> {
     let mut sections = split(document, fates);
     settle_roles(document, &mut sections, fates);
     let parts = gather(document, sections, fates);
-    let parts = join_dependent(document, parts);
-    join_short(parts, least)
+    let mut parts = join_dependent(document, parts);
+    loop {
+        let before = parts.len();
+        let least = least_here(&parts_words(&parts, settings), settings);
+        parts = join_short(parts, least);
+        if parts.len() == before {
+            return parts;
+        }
+    }
+}
+
+/// The words of each part as it will be after cutting.
+fn parts_words(parts: &[Part], settings: &Settings) -> Vec<usize> {
+    let pieces = |words: usize| words.div_ceil(settings.most_words).max(1);
+    parts.iter().flat_map(|part| std::iter::repeat_n(part.words / pieces(part.words), pieces(part.words))).collect()
+}
+
+/// A section is only short beside longer ones: in a list of ten short tips each stands by itself.
+fn least_here(words: &[usize], settings: &Settings) -> usize {
+    let mut words = words.to_vec();
+    words.sort_unstable();
+    let median = words.get(words.len() / 2).copied().unwrap_or(0);
+    settings.least_words.min(median * 6 / 10)
 }
 
 /// Cuts the undecided blocks at their headings; what stands before the first heading is the introduction.

@@ -90,7 +90,7 @@ pub fn segment(document: &Document, settings: &Settings) -> Result<Segmented, Se
     let head = head::find(document, &mut fates);
     sift::sift(document, &mut fates);
     let before = fates.clone();
-    let mut parts = sections::parts(document, &mut fates, settings.least_words);
+    let mut parts = sections::parts(document, &mut fates, settings);
     if parts.is_empty() {
         fates = before;
         parts = vec![alone(document, &fates, &head, settings)?];

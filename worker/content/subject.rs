@@ -32,7 +32,7 @@ impl Naming {
     pub fn subject(&mut self, path: &[String], piece: Option<(usize, usize)>) -> String {
         let named = match path.split_last() {
             Some((heading, above)) => self.name(heading, above),
-            None => shorten(&self.title, LONGEST),
+            None => shorten(&self.calm(&self.title), LONGEST),
         };
         let ending = piece.map(|(number, of)| format!(" (part {number} of {of})")).unwrap_or_default();
         let subject = shorten(&named, LONGEST - ending.chars().count()) + &ending;
@@ -48,7 +48,7 @@ impl Naming {
             return heading;
         }
         let parent = above.iter().rev().map(|above| self.calm(headings::bare(above))).find(|above| !headings::is_dependent(above) && above.chars().count() <= 45);
-        let context = parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(shorten(&self.title, 45)));
+        let context = parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(shorten(&self.calm(&self.title), 45)));
         match context.filter(|context| !words::key(&heading).contains(&words::key(context)) && !context.is_empty()) {
             Some(context) => first_that_fits(&[format!("{context}: {}", self.lower_first(&heading)), format!("{context}: {}", self.lower_first(&without_brackets(&heading)))]),
             None => heading,
@@ -106,7 +106,7 @@ impl Naming {
     fn lower_first(&self, text: &str) -> String {
         let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '-' || *c == '\'').collect();
         let lower = word.to_lowercase();
-        let common = self.forms.contains(&lower) || words::is_empty_word(&lower) || headings::is_general(&lower);
+        let common = self.forms.contains(&lower) || !self.forms.contains(&word) || words::is_empty_word(&lower) || headings::is_general(&lower);
         if common && word.chars().skip(1).all(|c| !c.is_uppercase()) && word != "I" { lower + &text[word.len()..] } else { text.to_owned() }
     }
 

@@ -57,10 +57,14 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
 
 /// The width at which the text was wrapped; nothing when each line is a paragraph.
 fn wrapping_width(text: &str) -> Option<usize> {
-    let lengths: Vec<usize> = text.lines().map(|line| line.trim_end().len()).filter(|length| *length > 0).collect();
-    let long = lengths.iter().filter(|length| **length > 110).count();
-    let wrapped = long * 50 < lengths.len().max(1) && lengths.len() > 3;
-    wrapped.then(|| lengths.into_iter().filter(|length| *length <= 110).max().unwrap_or(0))
+    let lines: Vec<usize> = text.lines().map(|line| line.trim_end().len()).collect();
+    let full = lines.iter().filter(|length| **length > 0).count();
+    let long = lines.iter().filter(|length| **length > 110).count();
+    // Lines that another one follows: a wrapping editor filled nearly all of them.
+    let mut followed: Vec<usize> = lines.windows(2).filter(|pair| pair[0] > 0 && pair[1] > 0).map(|pair| pair[0]).collect();
+    followed.sort_unstable();
+    let typical = followed.get(followed.len() * 9 / 10).copied()?;
+    (long * 50 < full && (30..=110).contains(&typical)).then_some(typical)
 }
 
 /// Whether a line only carries on the one before it.
@@ -72,10 +76,11 @@ fn goes_on(unit: &Unit, previous: &str, line: &str, width: Option<usize>) -> boo
     let ended = previous.ends_with(['.', '!', '?', ':']);
     let Some(width) = width else { return lower && !ended && unit.mark == Mark::None };
     let word = line.split(' ').next().unwrap_or(line).len();
-    let would_have_fitted = previous.len() + 1 + word <= width;
-    let heading = unit.mark == Mark::None && unit.text == previous && signs::is_heading_shaped(previous);
+    // A line beyond the width was not wrapped either.
+    let by_hand = previous.len() + 1 + word <= width || previous.len() > width + 4;
+    let heading = !lower && unit.mark == Mark::None && unit.text == previous && signs::is_heading_shaped(previous);
     let aside = signs::is_metadata(previous) || signs::is_metadata(line);
-    !(would_have_fitted && (heading || aside || (ended && !lower)))
+    !(by_hand && (heading || aside || (ended && !lower)))
 }
 
 fn mark(line: &str) -> Mark {

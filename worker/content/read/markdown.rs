@@ -18,6 +18,7 @@ pub(super) fn read(text: &str, hints: &Hints) -> Result<Document, ReadError> {
     check_depth(body, skipped, &hints.name)?;
     let base = hints.url.clone().or_else(|| front.url.clone());
     let mut blocks = blocks(body, base.as_deref());
+    raise_underlined_numbers(&mut blocks);
     if !blocks.iter().any(|block| block.level().is_some_and(|level| level > 1)) {
         raise_headings(&mut blocks);
     }
@@ -73,7 +74,10 @@ fn before_tidying<'a>(node: &'a AstNode<'a>) -> Option<Block> {
             text = code.literal.trim_end().to_owned();
             Kind::Code
         }
-        NodeValue::ThematicBreak => Kind::Break,
+        NodeValue::ThematicBreak => {
+            text = "---".to_owned();
+            Kind::Break
+        }
         NodeValue::HtmlBlock(html) => return html_block(&html.literal),
         NodeValue::FootnoteDefinition(footnote) => Kind::Footnote { label: citations::label(&footnote.name) },
         _ => paragraph_kind(node),
@@ -211,27 +215,40 @@ fn without_tags(html: &str) -> String {
     decoded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// "1. Title" with a line under it is a list and a rule to Markdown, and a heading to whoever wrote it.
+fn raise_underlined_numbers(blocks: &mut [Block]) {
+    for index in 1..blocks.len() {
+        let above = &blocks[index - 1];
+        let numbered = matches!(above.kind, Kind::List { start: Some(_) }) && above.items.len() == 1 && above.words <= 12;
+        if numbered && blocks[index].kind == Kind::Break && blocks.get(index + 1).is_some_and(Block::is_paragraph) {
+            raise(&mut blocks[index - 1], 2);
+        }
+    }
+}
+
 /// An article without a heading below its title may have bold lines for headings, or numbered lines between paragraphs.
 fn raise_headings(blocks: &mut [Block]) {
     let is_bold = |b: &Block| matches!(b.kind, Kind::Paragraph { strong: true, .. }) && b.words <= 14;
     let is_numbered = |b: &Block| matches!(b.kind, Kind::List { start: Some(_) }) && b.items.len() == 1 && b.words <= 12;
     let ones = blocks.iter().filter(|b| b.level() == Some(1)).count();
+    let next_block = |i: usize| blocks[i + 1..].iter().find(|next| next.kind != Kind::Break);
     for pick in [&is_bold as &dyn Fn(&Block) -> bool, &is_numbered] {
-        let followed = |i: usize| blocks.get(i + 1).is_some_and(|next| next.is_paragraph() && !pick(next));
+        let followed = |i: usize| next_block(i).is_some_and(|next| next.is_paragraph() && !pick(next));
         let picked: Vec<usize> = (0..blocks.len()).filter(|i| pick(&blocks[*i]) && followed(*i)).collect();
         if picked.len() >= 2 && ones <= 1 {
             for index in picked {
-                raise(&mut blocks[index]);
+                // A bold line that opens the article is its title.
+                raise(&mut blocks[index], if index == 0 && ones == 0 { 1 } else { 2 });
             }
             return;
         }
     }
 }
 
-fn raise(block: &mut Block) {
+fn raise(block: &mut Block, level: u8) {
     let text = block.items.first().unwrap_or(&block.text).trim_end_matches([':', '.']).to_owned();
     block.markdown = markup::escape(&text, true);
     block.text = text;
     block.items.clear();
-    block.kind = Kind::Heading { level: 2, anchor: None };
+    block.kind = Kind::Heading { level, anchor: None };
 }

@@ -57,7 +57,9 @@ pub fn read(bytes: &[u8], format: Option<Format>, hints: &Hints) -> Result<Docum
     let unstructured = format.is_none() && !document.blocks.iter().any(|b| b.level().is_some());
     if document.format == Format::Markdown && unstructured {
         let as_text = text::read(front_matter::skip(&text), hints);
-        document = Document { front: document.front, ..as_text };
+        if as_text.blocks.iter().any(|b| b.level().is_some()) {
+            document = Document { front: document.front, ..as_text };
+        }
     }
     if hints.url.is_some() {
         document.front.url.clone_from(&hints.url);
