@@ -159,6 +159,7 @@ fn show(article: &Article) {
         let (references, related) = (tip.references.len().to_string(), tip.related.len().to_string());
         tips.add_row([(index + 1).to_string(), tip.subject.clone(), shortened(&tip.preheader, 120), tip.words.to_string(), references, related]);
     }
+    fit(&mut tips);
     println!("{tips}");
     println!("{}, {} in the article's list.\n", count(article.tips.len(), "tip"), count(article.references.len(), "reference"));
     let mut left_out = table(["Left out", "Reason"]);
@@ -166,6 +167,7 @@ fn show(article: &Article) {
         left_out.add_row([shortened(&left.text, 90), left.reason.clone()]);
     }
     if !article.left_out.is_empty() {
+        fit(&mut left_out);
         println!("{left_out}\n");
     }
 }
@@ -192,5 +194,12 @@ fn shortened(text: &str, most: usize) -> String {
     match line.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", line[..end].trim_end()),
         None => line,
+    }
+}
+
+/// Without a terminal there is no width to fit; lines that a page can show do.
+fn fit(table: &mut comfy_table::Table) {
+    if !table.is_tty() {
+        table.set_width(120);
     }
 }
