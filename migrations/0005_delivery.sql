@@ -148,7 +148,8 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('tidings.deliveries_partition'));
-    IF to_regclass(name) IS NOT NULL THEN
+    -- Not by to_regclass again: it remembers that there was none, and waiting for the lock does not make it look anew.
+    IF EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'deliveries'::regclass AND c.relname = name) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE deliveries INCLUDING DEFAULTS INCLUDING CONSTRAINTS)

@@ -4,6 +4,7 @@ mod support;
 
 mod app;
 mod audience;
+mod campaigns;
 mod catcher;
 mod layers;
 mod message;

@@ -78,25 +78,10 @@ impl std::fmt::Display for Occurrence {
 /// `sure`: it was said that it may follow on an edition of the last six days. Only the rule of 72 hours is passed over.
 pub async fn run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp) -> Result<Occurrence, CampaignError> {
     let mut tx = conn.begin().await?;
-    let campaign = store::lock(&mut tx, name).await?;
-    match campaign.state {
-        CampaignState::Scheduled | CampaignState::Running => {}
-        CampaignState::Paused => return Err(refused(&campaign, "resume it first: `tidings campaign resume`")),
-        _ => return Err(refused(&campaign, "nothing more can be sent of it")),
-    }
-    if let (false, Some(edition)) = (sure, ran_lately(&mut tx, campaign.id, now).await?) {
-        return Err(CampaignError::RanLately { name: name.to_owned(), edition });
-    }
-    let occurrence = Occurrence::run_at(now);
-    let edition = NewEdition { occurrence, state: EditionState::Running, reason: None, starts_at: now };
-    let Some(edition_id) = insert(&mut tx, &campaign, &edition, now).await? else {
-        return Err(CampaignError::SameSecond { name: name.to_owned(), edition: occurrence.to_string() });
-    };
-    sqlx::query!("UPDATE campaigns SET state = 'running' WHERE id = $1", campaign.id).execute(&mut *tx).await?;
-    store::record_act(&mut tx, "run", &campaign, Some(&occurrence.to_string()), now).await?;
-    wake::enqueue(&mut tx, &Job::PlanEdition { edition_id }).await?;
-    tx.commit().await?;
-    Ok(occurrence)
+    let added = add_run(&mut tx, name, sure, now).await;
+    // A transaction that is only dropped keeps its locks as long as the connection rests: while the operator is asked.
+    if added.is_ok() { tx.commit().await? } else { tx.rollback().await? }
+    added
 }
 
 /// Lets the held editions of a campaign go, tolerance and deadline anew; gives their occurrences.
@@ -196,6 +181,27 @@ async fn cancel_slice(conn: &mut PgConnection, edition_id: i64, after: i64, now:
     .fetch_one(conn)
     .await?;
     Ok((slice.last, slice.ended))
+}
+
+async fn add_run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp) -> Result<Occurrence, CampaignError> {
+    let campaign = store::lock(&mut *conn, name).await?;
+    match campaign.state {
+        CampaignState::Scheduled | CampaignState::Running => {}
+        CampaignState::Paused => return Err(refused(&campaign, "resume it first: `tidings campaign resume`")),
+        _ => return Err(refused(&campaign, "nothing more can be sent of it")),
+    }
+    if let (false, Some(edition)) = (sure, ran_lately(&mut *conn, campaign.id, now).await?) {
+        return Err(CampaignError::RanLately { name: name.to_owned(), edition });
+    }
+    let occurrence = Occurrence::run_at(now);
+    let edition = NewEdition { occurrence, state: EditionState::Running, reason: None, starts_at: now };
+    let Some(edition_id) = insert(&mut *conn, &campaign, &edition, now).await? else {
+        return Err(CampaignError::SameSecond { name: name.to_owned(), edition: occurrence.to_string() });
+    };
+    sqlx::query!("UPDATE campaigns SET state = 'running' WHERE id = $1", campaign.id).execute(&mut *conn).await?;
+    store::record_act(&mut *conn, "run", &campaign, Some(&occurrence.to_string()), now).await?;
+    wake::enqueue(conn, &Job::PlanEdition { edition_id }).await?;
+    Ok(occurrence)
 }
 
 async fn ran_lately(conn: &mut PgConnection, campaign_id: i64, now: Timestamp) -> sqlx::Result<Option<String>> {

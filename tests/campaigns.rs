@@ -1,0 +1,6 @@
+//! Campaigns: when their editions open, who gets what in them, what an operator can do, and that the numbers add up.
+
+mod planning;
+mod steering;
+mod story;
+mod sums;
