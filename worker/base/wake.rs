@@ -29,13 +29,6 @@ pub enum Job {
         /// Its id.
         delivery_id: i64,
     },
-    /// The relay refused us in the middle of this edition, which is paused: pause its campaign too.
-    PauseCampaign {
-        /// The edition.
-        edition_id: i64,
-        /// What the relay said.
-        reason: String,
-    },
     /// Delete ended jobs and workers long unseen.
     Prune,
     /// Make the partitions of this month and the next.

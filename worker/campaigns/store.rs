@@ -110,6 +110,42 @@ pub async fn series(conn: &mut PgConnection, name: &str) -> Result<(i64, i64), C
     }
 }
 
+/// What a campaign has to go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Provisions {
+    /// Tips of its series that are approved.
+    pub approved_tips: i64,
+    /// Confirmed subscribers of its topic.
+    pub subscribers: i64,
+    /// The most of those tips that any of them was given.
+    pub furthest: i64,
+}
+
+impl Provisions {
+    /// For how many more editions there is a tip for everyone; stage windows are not looked at.
+    pub fn weeks_left(&self) -> i64 {
+        (self.approved_tips - self.furthest).max(0)
+    }
+}
+
+/// What `campaign` has to go on with.
+pub async fn provisions(conn: &mut PgConnection, campaign: &Campaign) -> sqlx::Result<Provisions> {
+    sqlx::query_as!(
+        Provisions,
+        r#"SELECT
+            (SELECT count(*) FROM tips WHERE series_id = $1 AND state = 'approved') AS "approved_tips!",
+            (SELECT count(*) FROM subscriptions WHERE topic_id = $2 AND standing = 'confirmed') AS "subscribers!",
+            coalesce((
+                SELECT count(*) FROM segments_given g JOIN tips t ON t.segment_id = g.segment_id AND t.series_id = $1 AND t.state = 'approved'
+                JOIN subscriptions n ON n.subscriber_id = g.subscriber_id AND n.topic_id = $2 AND n.standing = 'confirmed'
+                GROUP BY g.subscriber_id ORDER BY 1 DESC LIMIT 1), 0) AS "furthest!""#,
+        campaign.series_id,
+        campaign.topic_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Inserts a weekly campaign, and gives its id; the one given is ignored.
 pub async fn insert(conn: &mut PgConnection, campaign: &Campaign) -> Result<i64, CampaignError> {
     let inserted = sqlx::query_scalar!(

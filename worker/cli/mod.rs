@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it failed (a sentence on standard error), 2 the command line was wrong.
 
 mod app;
+mod campaign;
 mod config;
 mod context;
 mod delivery;
@@ -52,6 +53,9 @@ enum Command {
     /// Check the templates of mails
     #[command(subcommand)]
     Template(template::Command),
+    /// Campaigns: create, watch, pause, resume, cancel, run
+    #[command(subcommand)]
+    Campaign(campaign::Command),
     /// People: add, list, show
     #[command(subcommand)]
     Subscriber(subscriber::Command),
@@ -109,6 +113,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Config(command) => config::run(&command, &ctx),
         Command::Dkim(_) => Ok(()),
         Command::Template(command) => template::run(&command, &ctx),
+        Command::Campaign(command) => campaign::run(command, &ctx).await,
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,
         Command::Suppress(command) => suppress::run(command, &ctx).await,
         Command::Import(Import::Article(args)) => import_article::run(args, &ctx).await,

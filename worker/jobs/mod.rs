@@ -15,7 +15,6 @@ pub use sweep::{plan, sweep};
 
 use crate::{
     base::{address::EmailAddress, clock::Clock, config::Config, database::Db, keys::Keyring, wake::Job},
-    campaigns,
     delivery::{
         dkim::Signer,
         message::Mailbox,
@@ -114,7 +113,6 @@ pub async fn handle(app: &App, job: Job) -> anyhow::Result<()> {
         Job::SuppressRefused { period, delivery_id } => {
             people::stop::refused(pool, &app.setup.keyring, period, delivery_id, now).await?;
         }
-        Job::PauseCampaign { edition_id, reason } => campaigns::pause_for(pool, edition_id, &reason, now).await?,
         Job::Prune => prune::prune(pool, app.config.jobs.keep_jobs).await?,
         Job::Partitions => sweep::partitions(app).await?,
     }

@@ -2,7 +2,7 @@
 
 use super::{App, queue, sweep, tick};
 use crate::{
-    campaigns,
+    campaigns::due,
     delivery::{
         ledger::look,
         pump::{self, PumpError},
@@ -56,7 +56,7 @@ pub async fn run_until_idle(app: Arc<App>, mut told: watch::Receiver<bool>) -> a
     queue.abort();
     // The last deliveries may have ended after the last look.
     if ended.is_ok() {
-        campaigns::finish(&app.setup.db.pool, app.setup.clock.now()).await?;
+        due::finish(&mut *app.setup.db.pool.acquire().await?, app.setup.clock.now()).await?;
     }
     ended
 }
@@ -67,10 +67,9 @@ async fn look_once(app: &App, boot: &str) -> anyhow::Result<bool> {
     sweep::plan_all(app).await?;
     let now = app.setup.clock.now();
     let mut conn = app.setup.db.pool.acquire().await?;
-    look::start_due(&mut conn, now).await?;
-    let idle = look::is_idle(&mut conn, now).await?;
+    let idle = look::is_idle(&mut conn, now).await? && !due::anything_due(&mut conn, now).await?;
     drop(conn);
-    Ok(idle && queue::is_empty(app, boot).await? && campaigns::to_plan(&app.setup.db.pool).await?.is_empty())
+    Ok(idle && queue::is_empty(app, boot).await?)
 }
 
 // The pump ends when it is taken for dead, or when a part of it fails: then another one is started, under another boot id.

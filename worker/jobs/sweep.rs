@@ -8,35 +8,32 @@ use crate::{
         time::{civil_to_db, period_of},
         wake::{self, Job},
     },
-    campaigns,
-    delivery::ledger::{lease, look},
+    campaigns::{due, weekly},
+    delivery::ledger::lease,
 };
 
 /// Opens what is due and has it planned, settles what the dead left, finishes what is done.
 pub async fn sweep(app: &App) -> anyhow::Result<()> {
     let now = app.setup.clock.now();
-    let pool = &app.setup.db.pool;
-    {
-        let mut conn = pool.acquire().await?;
-        lease::bury(&mut conn, app.setup.delivery.lease, now).await?;
-    }
-    campaigns::open_due(pool, now).await?;
-    look::start_due(&mut *pool.acquire().await?, now).await?;
+    let mut conn = app.setup.db.pool.acquire().await?;
+    lease::bury(&mut conn, app.setup.delivery.lease, now).await?;
+    due::open_due(&mut conn, now).await?;
+    due::start_due(&mut conn, now).await?;
     let minute = now.as_second() / 60;
-    for edition_id in campaigns::to_plan(pool).await? {
+    for edition_id in due::plannable(&mut conn).await? {
         // One wake-up a minute for each: enough to heal, not enough to pile up while it is being planned.
-        let mut conn = pool.acquire().await?;
         wake::enqueue_once(&mut conn, &Job::PlanEdition { edition_id }, &format!("plan:{edition_id}:{minute}")).await?;
     }
-    campaigns::finish(pool, now).await?;
+    due::finish(&mut conn, now).await?;
     app.bell.ring();
     Ok(())
 }
 
 /// Plans an edition to its end, slice by slice; mails of a running one leave in between.
 pub async fn plan(app: &App, edition_id: i64) -> anyhow::Result<()> {
+    let mut conn = app.setup.db.pool.acquire().await?;
     loop {
-        let progress = campaigns::plan_slice(&app.setup.db.pool, edition_id, app.setup.clock.now()).await?;
+        let progress = weekly::plan_slice(&mut conn, edition_id, app.setup.clock.now()).await?;
         app.bell.ring();
         if progress.done {
             return Ok(());
@@ -46,7 +43,8 @@ pub async fn plan(app: &App, edition_id: i64) -> anyhow::Result<()> {
 
 /// Plans every edition that wants it, here and now.
 pub(super) async fn plan_all(app: &App) -> anyhow::Result<()> {
-    for edition_id in campaigns::to_plan(&app.setup.db.pool).await? {
+    let plannable = due::plannable(&mut *app.setup.db.pool.acquire().await?).await?;
+    for edition_id in plannable {
         plan(app, edition_id).await?;
     }
     Ok(())

@@ -109,7 +109,7 @@ async fn count_accepted(conn: &mut PgConnection, records: &[Record]) -> sqlx::Re
     Ok(())
 }
 
-// The edition stops in the commit that records the refusal; the campaign above it follows by a job.
+// The edition stops in the commit that records the refusal; the campaign above it follows with the sweep.
 async fn pause(conn: &mut PgConnection, records: &[Record]) -> sqlx::Result<()> {
     let mut reasons: BTreeMap<i64, &str> = BTreeMap::new();
     for record in records {
@@ -127,7 +127,7 @@ async fn pause(conn: &mut PgConnection, records: &[Record]) -> sqlx::Result<()> 
         .await?;
         if paused.rows_affected() == 1 {
             tracing::error!(edition = edition_id, reason, "the edition was paused");
-            wake::enqueue(&mut *conn, &Job::PauseCampaign { edition_id, reason: reason.to_owned() }).await?;
+            wake::enqueue(&mut *conn, &Job::Sweep).await?;
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::{
     },
     Outlet, Setup,
     feeder::Held,
-    letter::{Letter, Letters},
+    letter::{Letter, LetterError, Letters},
     scribe::Scribe,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -94,7 +94,12 @@ impl Connection {
         }
         let letter = match self.letters.make(claimed).await {
             Ok(letter) => letter,
-            Err(error) => return self.scribe.record(unmakeable(claimed, &error)).await,
+            Err(LetterError::Unmakeable(error)) => return self.scribe.record(unmakeable(claimed, &error)).await,
+            Err(LetterError::Database(error)) => {
+                tracing::debug!(%error, "a mail is made later");
+                self.scribe.record(not_begun(claimed, None)).await;
+                return self.rest().await;
+            }
         };
         if !self.connect(claimed).await {
             return;

@@ -35,6 +35,27 @@ pub struct Letter {
     pub bytes: Vec<u8>,
 }
 
+/// Why there is no letter.
+#[derive(Debug, thiserror::Error)]
+pub enum LetterError {
+    /// The database did not answer: nobody's fault, to be tried again.
+    #[error("the database failed: {0}")]
+    Database(sqlx::Error),
+    /// This mail cannot be made, however often it is tried: the end of its delivery.
+    #[error("{0:#}")]
+    Unmakeable(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for LetterError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            // What is not there, or not readable, will not be at the next try either.
+            sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Unmakeable(error.into()),
+            other => Self::Database(other),
+        }
+    }
+}
+
 /// Makes letters, and keeps what many of them share.
 #[derive(Debug)]
 pub struct Letters {
@@ -54,19 +75,22 @@ impl Letters {
         Self { setup, tips: Kept::default(), topics: Kept::default() }
     }
 
-    /// The mail of a delivery; an error is that delivery's end, and says why.
-    pub async fn make(&self, claimed: &Claimed) -> anyhow::Result<Letter> {
-        ensure!(claimed.template == "weekly_tip", "there is no template `{}`", claimed.template);
-        let to = EmailAddress::parse(&claimed.address).context("the address of this subscriber is none")?;
+    /// The mail of a delivery.
+    pub async fn make(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
         let revision = claimed.tip_revision_id.context("this delivery has no tip")?;
         let topic_id = claimed.topic_id.context("this delivery has no topic")?;
-        let subscriber_id = claimed.subscriber_id.context("this delivery has no subscriber")?;
         let (tip, topic) = (self.tip(revision).await?, self.topic(topic_id).await?);
+        Ok(self.weekly_tip(claimed, topic_id, &tip, &topic)?)
+    }
 
+    fn weekly_tip(&self, claimed: &Claimed, topic_id: i64, tip: &ReadyTip, topic: &Topic) -> anyhow::Result<Letter> {
+        ensure!(claimed.template == "weekly_tip", "there is no template `{}`", claimed.template);
+        let to = EmailAddress::parse(&claimed.address).context("the address of this subscriber is none")?;
+        let subscriber_id = claimed.subscriber_id.context("this delivery has no subscriber")?;
         let setup = &*self.setup;
         let token = token::unsubscribe(&setup.keyring, UnsubscribeToken { subscriber_id, topic_id });
         let unsubscribe_url = format!("{}/u/{token}", setup.site_url);
-        let mail = WeeklyTip { tip: &tip, topic: &topic.name, name: claimed.name.as_deref(), unsubscribe_url: &unsubscribe_url };
+        let mail = WeeklyTip { tip, topic: &topic.name, name: claimed.name.as_deref(), unsubscribe_url: &unsubscribe_url };
         let rendered = setup.templates.render_weekly_tip(&mail)?;
         let domain = setup.from.address.domain();
         let message_id = message_id(claimed.key, &setup.db.label, domain);
@@ -88,15 +112,15 @@ impl Letters {
         Ok(Letter { to, message_id, bytes })
     }
 
-    async fn tip(&self, revision: i64) -> anyhow::Result<Arc<ReadyTip>> {
+    async fn tip(&self, revision: i64) -> Result<Arc<ReadyTip>, LetterError> {
         if let Some(tip) = kept(&self.tips, revision) {
             return Ok(tip);
         }
         let text = contents::tip(&mut *self.setup.db.pool.acquire().await?, revision).await?;
-        Ok(keep(&self.tips, revision, self.setup.templates.ready_tip(&text)?))
+        Ok(keep(&self.tips, revision, self.setup.templates.ready_tip(&text).map_err(anyhow::Error::from)?))
     }
 
-    async fn topic(&self, id: i64) -> anyhow::Result<Arc<Topic>> {
+    async fn topic(&self, id: i64) -> Result<Arc<Topic>, LetterError> {
         if let Some(topic) = kept(&self.topics, id) {
             return Ok(topic);
         }

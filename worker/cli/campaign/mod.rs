@@ -1,0 +1,229 @@
+//! `tidings campaign`: create, watch and steer campaigns.
+//!
+//! Owns the words and tables of the terminal; what is done stands in `campaigns`, and the pages call the same.
+
+mod next;
+mod report;
+mod show;
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::bail;
+use jiff::SignedDuration;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::Context;
+use crate::campaigns::states::Late;
+use crate::campaigns::store::Campaign;
+use crate::campaigns::{CampaignError, campaign, edition, store};
+
+/// What to do with campaigns.
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Make a campaign; its first edition is scheduled at once
+    #[command(subcommand)]
+    Create(Create),
+    /// List all campaigns
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one campaign: its rule, its next edition, the tips it has
+    Show {
+        /// Its name
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop a campaign until it is resumed; what is in flight finishes
+    Pause {
+        /// Its name
+        name: String,
+        /// Why, for those who look later
+        #[arg(long, default_value = "paused by an operator")]
+        reason: String,
+    },
+    /// Let a paused campaign go on
+    Resume {
+        /// Its name
+        name: String,
+    },
+    /// End a campaign; what was not handed over is cancelled
+    Cancel {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Send one edition now, besides those of the rule
+    Run {
+        /// Its name
+        name: String,
+        /// Also when it had an edition in the last six days
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Send what is held because it was late
+    Release {
+        /// Its name
+        name: String,
+    },
+    /// Leave out what is late of a held edition; the rest goes on
+    Skip {
+        /// Its name
+        name: String,
+    },
+    /// Count what became of its editions
+    Report(report::Args),
+    /// Show when the coming editions are
+    Next(next::Args),
+}
+
+/// The kinds of campaign.
+#[derive(clap::Subcommand)]
+pub(super) enum Create {
+    /// One tip of a series a week for each subscriber of its topic
+    Weekly(Weekly),
+}
+
+/// A new weekly campaign.
+#[derive(clap::Args)]
+pub(super) struct Weekly {
+    /// Its name
+    name: String,
+    /// The series that its subscribers walk through
+    #[arg(long)]
+    series: String,
+    /// When, such as "Tue 09:00"
+    #[arg(long, value_name = "WHEN", required_unless_present = "cron", conflicts_with = "cron")]
+    at: Option<String>,
+    /// When, as a cron line of five fields in which 1 is Monday, at most once a day
+    #[arg(long, value_name = "LINE")]
+    cron: Option<String>,
+    /// The IANA time zone, such as Europe/London
+    #[arg(long)]
+    zone: String,
+    /// At that time in each subscriber's own zone; --zone is for those without one
+    #[arg(long)]
+    subscriber_zone: bool,
+    /// What is done with what is late by more than its tolerance: hold it and ask, skip it, or fire it all the same
+    #[arg(long, value_parser = ["ask", "skip", "fire"], default_value = "ask")]
+    late: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs one of them.
+pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
+    let db = ctx.db().await?;
+    let conn = &mut *db.pool.acquire().await?;
+    let now = ctx.clock.now();
+    match command {
+        Command::Create(Create::Weekly(weekly)) => create(conn, &weekly, ctx).await,
+        Command::List { json } => show::list(conn, json).await,
+        Command::Show { name, json } => show::show(conn, &name, json).await,
+        Command::Pause { name, reason } => {
+            campaign::pause(conn, &name, &reason, now).await?;
+            say(&format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {name}` lets it go on."))
+        }
+        Command::Resume { name } => {
+            let campaign = campaign::resume(conn, &name, now).await?;
+            say(&format!("Campaign `{name}` is {} again.{}", campaign.state, next::sentence(&campaign)?))
+        }
+        Command::Cancel { name, yes } => cancel(conn, &name, yes, ctx).await,
+        Command::Run { name, yes } => run_now(conn, &name, yes, ctx).await,
+        Command::Release { name } => {
+            let released = edition::release(conn, &name, now).await?;
+            say(&format!("Released {}: a worker sends it, its tolerance and deadline begin now.", released.join(", ")))
+        }
+        Command::Skip { name } => {
+            let skipped = edition::skip(conn, &name, now).await?;
+            say(&format!("Left out what was late of {}: `tidings campaign report {name}` counts it as skipped, too late.", skipped.join(", ")))
+        }
+        Command::Report(args) => report::run(conn, &args, ctx, &db.label).await,
+        Command::Next(args) => next::run(conn, &args, now).await,
+    }
+}
+
+async fn create(conn: &mut PgConnection, weekly: &Weekly, ctx: &Context) -> anyhow::Result<()> {
+    let new = campaign::NewWeekly {
+        name: &weekly.name,
+        series: &weekly.series,
+        at: weekly.at.as_deref(),
+        cron: weekly.cron.as_deref(),
+        zone: &weekly.zone,
+        subscriber_zone: weekly.subscriber_zone,
+        late: match weekly.late.as_str() {
+            "fire" => Late::Fire,
+            "skip" => Late::Skip,
+            _ => Late::Ask,
+        },
+        tolerance: SignedDuration::try_from(ctx.config.delivery.tolerance)?,
+        deadline: SignedDuration::try_from(ctx.config.delivery.deadline)?,
+    };
+    let made = campaign::create(conn, new, ctx.clock.now()).await?;
+    if weekly.json {
+        return say(&show::json(&made).to_string());
+    }
+    say(&format!("Campaign `{}` is scheduled.{}", made.name, next::sentence(&made)?))?;
+    warn(conn, &made).await
+}
+
+// Nothing here keeps it from being scheduled: tips and subscribers may come before it is due.
+async fn warn(conn: &mut PgConnection, campaign: &Campaign) -> anyhow::Result<()> {
+    let provisions = store::provisions(conn, campaign).await?;
+    if provisions.approved_tips == 0 {
+        eprintln!("Note: no tip of series `{0}` is approved yet: `tidings tip list --series {0}`, then `tidings tip approve`.", campaign.series);
+    }
+    if provisions.subscribers == 0 {
+        eprintln!("Note: nobody is subscribed to its topic yet: `tidings subscriber add EMAIL --topic {}`.", campaign.series);
+    }
+    Ok(())
+}
+
+async fn cancel(conn: &mut PgConnection, name: &str, yes: bool, ctx: &Context) -> anyhow::Result<()> {
+    store::find(conn, name).await?;
+    if !yes && std::io::stdin().is_terminal() && !ask(&format!("End campaign `{name}` for good?"))? {
+        bail!("campaign `{name}` was left as it is");
+    }
+    let cancelled = campaign::cancel(conn, name, ctx.clock.now()).await?;
+    say(&format!("Campaign `{name}` is cancelled, and {cancelled} deliveries with it; what is being handed over finishes."))
+}
+
+async fn run_now(conn: &mut PgConnection, name: &str, yes: bool, ctx: &Context) -> anyhow::Result<()> {
+    let added = match edition::run(conn, name, yes, ctx.clock.now()).await {
+        Err(CampaignError::RanLately { edition, .. }) if std::io::stdin().is_terminal() => {
+            if !ask(&format!("Campaign `{name}` had its edition {edition} less than six days ago. Run another now?"))? {
+                bail!("no edition was added");
+            }
+            edition::run(conn, name, true, ctx.clock.now()).await?
+        }
+        outcome => outcome?,
+    };
+    say(&format!("Edition {added} is due now; a worker plans and sends it. `tidings campaign report {name}` counts."))
+}
+
+fn ask(question: &str) -> anyhow::Result<bool> {
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Prints a line; a reader that went away is no error.
+fn say(line: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    say(&serde_json::to_string_pretty(&json!(value))?)
+}

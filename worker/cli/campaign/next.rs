@@ -1,0 +1,107 @@
+//! `tidings campaign next`: when the coming editions are, on the campaign's wall clock and in UTC.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::super::table::table;
+use super::{pretty, say};
+use crate::campaigns::schedule::Schedule;
+use crate::campaigns::states::CampaignState;
+use crate::campaigns::store::{self, Campaign};
+
+/// Which campaign, and how far ahead.
+#[derive(clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Its name
+    name: String,
+    /// How many weeks ahead
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=520))]
+    weeks: u16,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(conn: &mut PgConnection, args: &Args, now: Timestamp) -> anyhow::Result<()> {
+    let campaign = store::find(conn, &args.name).await?;
+    let schedule = campaign.schedule()?;
+    let days = coming(&campaign, &schedule, args.weeks, now);
+    if args.json {
+        let editions: Vec<_> = days.iter().map(|day| line_json(&schedule, *day)).collect();
+        return pretty(&json!({
+            "campaign": campaign.name, "state": campaign.state, "zone": campaign.zone, "subscriber_zone": campaign.subscriber_zone, "editions": editions,
+        }));
+    }
+    match campaign.state {
+        CampaignState::Cancelled => return say(&format!("Campaign `{}` is cancelled: no edition comes.", campaign.name)),
+        CampaignState::Paused => say(&format!("Campaign `{0}` is paused; these come if it is resumed: `tidings campaign resume {0}`.", campaign.name))?,
+        _ => {}
+    }
+    if days.is_empty() {
+        return say(&format!("No edition falls into the next {} weeks.{}", args.weeks, sentence(&campaign)?));
+    }
+    print_table(&campaign, &schedule, &days)
+}
+
+/// When the next edition is, in a sentence that follows another; nothing when there is none.
+pub(super) fn sentence(campaign: &Campaign) -> anyhow::Result<String> {
+    let Some(next) = campaign.next else { return Ok(String::new()) };
+    let schedule = campaign.schedule()?;
+    let day = next.occurrence;
+    let (first, last) = (schedule.starts_at(day), schedule.ends_at(day));
+    let local = local(&campaign_time(&schedule, day));
+    Ok(match campaign.subscriber_zone {
+        false => format!(" Its next edition is that of {day}: {local}, {} UTC.", utc(first)),
+        true => format!(" Its next edition is that of {day}: from {} to {} UTC, at {} in each subscriber's zone.", utc(first), utc(last), schedule.rule.time().strftime("%R")),
+    })
+}
+
+// The edition that is to open next may have a date that is past, after a downtime; it is still the next.
+fn coming(campaign: &Campaign, schedule: &Schedule, weeks: u16, now: Timestamp) -> Vec<Date> {
+    let Some(next) = campaign.next else { return Vec::new() };
+    let today = now.to_zoned(schedule.zone.clone()).date();
+    let end = today.saturating_add(jiff::Span::new().weeks(weeks));
+    std::iter::successors(Some(next.occurrence), |day| schedule.rule.next_after(*day)).take_while(|day| *day <= end).collect()
+}
+
+fn print_table(campaign: &Campaign, schedule: &Schedule, days: &[Date]) -> anyhow::Result<()> {
+    let here = campaign.zone.as_str();
+    let mut table = match campaign.subscriber_zone {
+        false => table(["edition", here, "UTC", "planned from (UTC)"]),
+        true => table(["edition", here, "first (UTC)", "last (UTC)", "planned from (UTC)"]),
+    };
+    for day in days {
+        let (first, last) = (schedule.starts_at(*day), schedule.ends_at(*day));
+        let mut row = vec![day.to_string(), local(&campaign_time(schedule, *day)), utc(first)];
+        if campaign.subscriber_zone {
+            row.push(utc(last));
+        }
+        row.push(utc(schedule.opens_at(*day)));
+        table.add_row(row);
+    }
+    say(&table.to_string())
+}
+
+fn line_json(schedule: &Schedule, day: Date) -> serde_json::Value {
+    let (first, last) = (schedule.starts_at(day), schedule.ends_at(day));
+    let at = campaign_time(schedule, day);
+    json!({
+        "edition": day, "local": at.strftime("%FT%T%:z").to_string(), "utc": at.timestamp(),
+        "first_due": first, "last_due": last, "planned_from": schedule.opens_at(day),
+    })
+}
+
+fn campaign_time(schedule: &Schedule, day: Date) -> Zoned {
+    schedule.rule.instant(day, &schedule.zone).to_zoned(schedule.zone.clone())
+}
+
+pub(super) fn local(at: &Zoned) -> String {
+    at.strftime("%a %F %R %Z").to_string()
+}
+
+pub(super) fn utc(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%F %R").to_string()
+}
