@@ -174,13 +174,14 @@ proptest! {
 }
 
 fn templates() -> &'static Templates {
-    static TEMPLATES: LazyLock<Templates> =
-        LazyLock::new(|| Templates::load(samples::site().unwrap()).unwrap());
+    static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| {
+        Templates::load(samples::site().expect("a publisher")).expect("templates that compile")
+    });
     &TEMPLATES
 }
 
 fn rendered(templates: &Templates, sample: &samples::Sample) -> Result<Rendered, RenderError> {
-    let tip = templates.ready_tip(&sample.tip).unwrap();
+    let tip = templates.ready_tip(&sample.tip)?;
     templates.render_weekly_tip(&WeeklyTip {
         tip: &tip,
         topic: &sample.topic,

@@ -53,7 +53,7 @@ impl Pages {
             .bind(topic)
             .execute(&app.db.pool)
             .await
-            .unwrap();
+            .expect("a written row");
         let link = format!(
             "/u/{}",
             token::unsubscribe(
@@ -67,11 +67,11 @@ impl Pages {
         let web = Web::new(
             app.db.clone(),
             app.keyring.clone(),
-            Site::of(&app.config.site).unwrap(),
+            Site::of(&app.config.site).expect("a publisher"),
             Arc::new(app.clock.clone()),
         );
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(web::serve(listener, web, async {
             stopped.await.unwrap_or(())
@@ -112,21 +112,21 @@ impl Pages {
         headers
             .iter()
             .for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
-        let mut stream = TcpStream::connect(self.at).await.unwrap();
+        let mut stream = TcpStream::connect(self.at).await.expect("the server");
         stream
             .write_all(format!("{request}\r\n").as_bytes())
             .await
-            .unwrap();
+            .expect("a question that is sent");
         // A body that is too large may be refused before it is read to its end.
         let _ = stream.write_all(body.as_bytes()).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
-        let answer = String::from_utf8(answer).unwrap();
+        let answer = String::from_utf8(answer).expect("an answer in UTF-8");
         let (head, body) = answer
             .split_once("\r\n\r\n")
             .unwrap_or_else(|| panic!("no answer to {method} {path}: {answer}"));
         Answer {
-            status: head[9..12].parse().unwrap(),
+            status: head[9..12].parse().expect("a status"),
             head: head.to_owned(),
             body: body.to_owned(),
         }
@@ -137,7 +137,7 @@ impl Pages {
         let standing = sqlx::query_scalar("SELECT standing FROM subscriptions")
             .fetch_one(&self.app.db.pool)
             .await
-            .unwrap();
+            .expect("a row");
         (
             standing,
             self.count("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL")
@@ -152,7 +152,7 @@ impl Pages {
             .bind(now)
             .execute(&self.app.db.pool)
             .await
-            .unwrap();
+            .expect("a written row");
         sqlx::query_scalar(
             "INSERT INTO deliveries (period, subscriber_id, topic_id, due_at, ready_at, basis, template, state)
              VALUES (date_trunc('month', $1 AT TIME ZONE 'UTC')::date, $2, $3, $1, $1, 'topic', 'weekly_tip', 'queued') RETURNING id",
@@ -160,9 +160,7 @@ impl Pages {
         .bind(now)
         .bind(self.subscriber)
         .bind(self.topic)
-        .fetch_one(&self.app.db.pool)
-        .await
-        .unwrap()
+        .fetch_one(&self.app.db.pool).await.expect("a row")
     }
 
     pub(super) async fn state_of(&self, delivery: i64) -> String {
@@ -170,18 +168,18 @@ impl Pages {
             .bind(delivery)
             .fetch_one(&self.app.db.pool)
             .await
-            .unwrap()
+            .expect("a row")
     }
 
     pub(super) async fn cancel(&self, delivery: i64) {
-        sqlx::query("UPDATE deliveries SET state = 'cancelled', reason = 'end of test', ready_at = NULL WHERE id = $1").bind(delivery).execute(&self.app.db.pool).await.unwrap();
+        sqlx::query("UPDATE deliveries SET state = 'cancelled', reason = 'end of test', ready_at = NULL WHERE id = $1").bind(delivery).execute(&self.app.db.pool).await.expect("a written row");
     }
 
     pub(super) async fn count(&self, statement: &'static str) -> i64 {
         sqlx::query_scalar(statement)
             .fetch_one(&self.app.db.pool)
             .await
-            .unwrap()
+            .expect("a row")
     }
 }
 
@@ -189,5 +187,5 @@ async fn id(app: &TestApp, statement: &'static str) -> i64 {
     sqlx::query_scalar(statement)
         .fetch_one(&app.db.pool)
         .await
-        .unwrap()
+        .expect("a row")
 }

@@ -29,6 +29,9 @@ const STATES: [&str; 9] = [
     "cancelled",
 ];
 
+/// Every state of an edition that has not ended.
+const EDITION_STATES: [&str; 5] = ["planning", "scheduled", "running", "held", "paused"];
+
 /// Every state of a job of the queue.
 const JOB_STATES: [&str; 6] = ["Pending", "Queued", "Running", "Done", "Failed", "Killed"];
 
@@ -141,57 +144,72 @@ async fn read_gauges(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()
     sqlx::query("SET LOCAL statement_timeout = '4s'")
         .execute(&mut *tx)
         .await?;
-    let deliveries = sqlx::query!(
+    read_deliveries(&mut tx, now).await?;
+    read_waiting(&mut tx, now).await?;
+    read_work(&mut tx).await?;
+    tx.commit().await
+}
+
+async fn read_deliveries(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
+    let rows = sqlx::query!(
         r#"SELECT state, reply_code, count(*) AS "count!" FROM deliveries
            WHERE period >= date_trunc('month', $1::timestamptz AT TIME ZONE 'UTC')::date - interval '1 month'
            GROUP BY state, reply_code"#,
         to_db(now),
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(conn)
     .await?;
+    set_all(
+        "tidings_deliveries",
+        &STATES,
+        rows.iter().map(|row| (row.state.as_str(), row.count)),
+    );
+    let mut replies = BTreeMap::new();
+    for row in &rows {
+        let code = row
+            .reply_code
+            .map_or("none".to_owned(), |code| code.to_string());
+        *replies.entry(code).or_insert(0) += row.count;
+    }
+    for (code, count) in replies {
+        metrics::gauge!("tidings_last_replies", "code" => code).set(count as f64);
+    }
+    Ok(())
+}
+
+async fn read_waiting(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
     let waiting = sqlx::query!(
         r#"SELECT count(*) AS "depth!", coalesce(extract(epoch FROM $1 - min(d.ready_at)), 0)::float8 AS "age!"
            FROM deliveries d LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period
            WHERE d.ready_at <= $1 AND (d.edition_id IS NULL OR e.state = 'running')"#,
         to_db(now),
     )
-    .fetch_one(&mut *tx)
+    .fetch_one(conn)
     .await?;
+    metrics::gauge!("tidings_queue_depth").set(waiting.depth as f64);
+    metrics::gauge!("tidings_queue_age_seconds").set(waiting.age);
+    Ok(())
+}
+
+async fn read_work(conn: &mut PgConnection) -> sqlx::Result<()> {
     let editions = sqlx::query!(
-        r#"SELECT state, count(*) AS "count!" FROM editions WHERE state NOT IN ('finished', 'skipped', 'cancelled') GROUP BY state"#
+        r#"SELECT state, count(*) AS "count!" FROM editions
+           WHERE state NOT IN ('finished', 'skipped', 'cancelled') GROUP BY state"#
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(&mut *conn)
     .await?;
     let workers =
         sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM workers WHERE gone_at IS NULL"#)
-            .fetch_one(&mut *tx)
+            .fetch_one(&mut *conn)
             .await?;
     // The queue's tables are made by its own migrations, so this one statement is not checked when compiling.
     let jobs: Vec<(String, i64)> =
         sqlx::query_as("SELECT status, count(*) FROM apalis.jobs GROUP BY status")
-            .fetch_all(&mut *tx)
+            .fetch_all(conn)
             .await?;
-    tx.commit().await?;
-    set_all(
-        "tidings_deliveries",
-        &STATES,
-        deliveries.iter().map(|row| (row.state.as_str(), row.count)),
-    );
-    let mut replies = BTreeMap::new();
-    for row in &deliveries {
-        *replies
-            .entry(
-                row.reply_code
-                    .map_or("none".to_owned(), |code| code.to_string()),
-            )
-            .or_insert(0) += row.count;
-    }
-    replies.into_iter().for_each(|(code, count)| {
-        metrics::gauge!("tidings_last_replies", "code" => code).set(count as f64)
-    });
     set_all(
         "tidings_editions",
-        &["planning", "scheduled", "running", "held", "paused"],
+        &EDITION_STATES,
         editions.iter().map(|row| (row.state.as_str(), row.count)),
     );
     set_all(
@@ -199,8 +217,6 @@ async fn read_gauges(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()
         &JOB_STATES,
         jobs.iter().map(|(state, count)| (state.as_str(), *count)),
     );
-    metrics::gauge!("tidings_queue_depth").set(waiting.depth as f64);
-    metrics::gauge!("tidings_queue_age_seconds").set(waiting.age);
     metrics::gauge!("tidings_workers").set(workers as f64);
     Ok(())
 }

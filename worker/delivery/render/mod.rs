@@ -256,3 +256,52 @@ fn escape_html(text: &str) -> String {
     out.push_str(rest);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_missing_field_is_an_error_that_names_template_and_field() {
+        let templates = Templates::load(samples::site().unwrap()).unwrap();
+        let render = |context: serde_json::Value| {
+            templates
+                .render(WEEKLY_TIP, "weekly_tip/body.mjml", &context)
+                .unwrap_err()
+                .to_string()
+        };
+        let error = render(json!({ "tip": {} }));
+        assert!(
+            error.contains("`weekly_tip/subject.txt`") && error.contains("`tip.subject`"),
+            "{error}"
+        );
+        let error = render(json!({ "tip": { "subject": "A" }, "site": {} }));
+        assert!(
+            error.contains("`weekly_tip/body.txt`") && error.contains("`site.name`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn templates_may_call_nothing_but_the_short_list() {
+        let registry = registry();
+        let context = json!({ "a": [1] });
+        assert_eq!(
+            registry
+                .render_template("{{#each a}}{{this}}{{/each}}{{#if a}}x{{/if}}", &context)
+                .unwrap(),
+            "1x"
+        );
+        for call in [
+            "{{lookup a 0}}",
+            "{{log a}}",
+            "{{#with a}}{{this}}{{/with}}",
+            "{{len a}}",
+            "{{eq 1 1}}",
+            "{{env \"PATH\"}}",
+        ] {
+            assert!(registry.render_template(call, &context).is_err(), "{call}");
+        }
+    }
+}
