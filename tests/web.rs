@@ -1,18 +1,10 @@
 //! The public pages over a real connection: leaving in every form, taking it back, and what changes nothing.
 
-use crate::support::TestApp;
+mod pages;
+
 use jiff::SignedDuration;
-use std::sync::Arc;
-use tidings::{
-    base::token::{self, UnsubscribeToken},
-    delivery::render::Site,
-    web::{self, Web},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-};
+use pages::Pages;
+use tidings::base::token::{self, UnsubscribeToken};
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
@@ -23,18 +15,34 @@ async fn looking_at_a_link_changes_nothing() {
     let pages = Pages::new().await;
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
         let answer = pages.ask(method, &pages.link, &[], "").await;
-        assert_eq!(answer.status, if matches!(method, "GET" | "HEAD") { 200 } else { 405 }, "{method}");
+        assert_eq!(
+            answer.status,
+            if matches!(method, "GET" | "HEAD") {
+                200
+            } else {
+                405
+            },
+            "{method}"
+        );
         assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
     }
     let page = pages.get(&pages.link).await;
     assert_eq!(page.body.matches("<button").count(), 1);
-    assert!(page.body.contains("You are subscribed to “Sleep &#38; &#60;rest&#62;”"), "{}", page.body);
+    assert!(
+        page.body
+            .contains("You are subscribed to “Sleep &#38; &#60;rest&#62;”"),
+        "{}",
+        page.body
+    );
     assert!(!page.body.contains("<script"));
 }
 
 #[tokio::test]
 async fn one_click_is_done_before_it_is_answered_in_both_forms_and_any_number_of_times() {
-    for (kind, body) in [(URLENCODED, ONE_CLICK), ("multipart/form-data; boundary=b", MULTIPART)] {
+    for (kind, body) in [
+        (URLENCODED, ONE_CLICK),
+        ("multipart/form-data; boundary=b", MULTIPART),
+    ] {
         let pages = Pages::new().await;
         let delivery = pages.queue().await;
         for _ in 0..3 {
@@ -45,7 +53,14 @@ async fn one_click_is_done_before_it_is_answered_in_both_forms_and_any_number_of
             assert_eq!(pages.standing().await.0, "unsubscribed");
             assert_eq!(pages.state_of(delivery).await, "skipped");
         }
-        assert_eq!(pages.count("SELECT count(*) FROM consents WHERE act = 'withdrawn' AND source = 'one_click'").await, 1);
+        assert_eq!(
+            pages
+                .count(
+                    "SELECT count(*) FROM consents WHERE act = 'withdrawn' AND source = 'one_click'"
+                )
+                .await,
+            1
+        );
     }
 }
 
@@ -53,15 +68,24 @@ async fn one_click_is_done_before_it_is_answered_in_both_forms_and_any_number_of
 async fn a_link_of_four_hundred_days_ago_still_works() {
     let pages = Pages::new().await;
     pages.app.wait(SignedDuration::from_hours(400 * 24));
-    assert_eq!(pages.post(&pages.link, URLENCODED, ONE_CLICK).await.status, 200);
+    assert_eq!(
+        pages.post(&pages.link, URLENCODED, ONE_CLICK).await.status,
+        200
+    );
     assert_eq!(pages.standing().await.0, "unsubscribed");
 }
 
 #[tokio::test]
 async fn a_wrong_body_changes_nothing() {
     let pages = Pages::new().await;
-    for (kind, body) in [(URLENCODED, ""), (URLENCODED, "List-Unsubscribe=Yes"), ("application/json", "{}"), ("text/plain", ONE_CLICK),
-        ("multipart/form-data; boundary=b", ONE_CLICK), (URLENCODED, &"x=1&".repeat(20_000))] {
+    for (kind, body) in [
+        (URLENCODED, ""),
+        (URLENCODED, "List-Unsubscribe=Yes"),
+        ("application/json", "{}"),
+        ("text/plain", ONE_CLICK),
+        ("multipart/form-data; boundary=b", ONE_CLICK),
+        (URLENCODED, &"x=1&".repeat(20_000)),
+    ] {
         let answer = pages.post(&pages.link, kind, body).await;
         assert_eq!(answer.status, 400, "{kind} {}", &body[..body.len().min(40)]);
         assert!(answer.body.contains("Nothing was changed."));
@@ -73,11 +97,23 @@ async fn a_wrong_body_changes_nothing() {
 async fn leaving_one_topic_can_be_taken_back_for_thirty_minutes() {
     let pages = Pages::new().await;
     let delivery = pages.queue().await;
-    let left = pages.post(&pages.link, URLENCODED, "act=leave&from=topic").await;
-    assert!(left.body.contains("You have left") && left.body.contains("for 30 more minutes"), "{}", left.body);
+    let left = pages
+        .post(&pages.link, URLENCODED, "act=leave&from=topic")
+        .await;
+    assert!(
+        left.body.contains("You have left") && left.body.contains("for 30 more minutes"),
+        "{}",
+        left.body
+    );
     assert_eq!(pages.state_of(delivery).await, "skipped");
     pages.app.wait(SignedDuration::from_mins(29));
-    assert!(pages.get(&pages.link).await.body.contains("for one more minute"));
+    assert!(
+        pages
+            .get(&pages.link)
+            .await
+            .body
+            .contains("for one more minute")
+    );
     let back = pages.post(&pages.link, URLENCODED, "act=undo").await;
     assert!(back.body.contains("You are subscribed"), "{}", back.body);
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
@@ -88,7 +124,9 @@ async fn leaving_one_topic_can_be_taken_back_for_thirty_minutes() {
 #[tokio::test]
 async fn after_thirty_minutes_the_page_offers_no_undo_and_takes_none() {
     let pages = Pages::new().await;
-    pages.post(&pages.link, URLENCODED, "act=leave&from=topic").await;
+    pages
+        .post(&pages.link, URLENCODED, "act=leave&from=topic")
+        .await;
     pages.app.wait(SignedDuration::from_secs(30 * 60 + 1));
     assert!(!pages.get(&pages.link).await.body.contains("Undo"));
     let answer = pages.post(&pages.link, URLENCODED, "act=undo").await;
@@ -99,8 +137,15 @@ async fn after_thirty_minutes_the_page_offers_no_undo_and_takes_none() {
 #[tokio::test]
 async fn leaving_everything_stops_everything_and_can_be_taken_back() {
     let pages = Pages::new().await;
-    let left = pages.post(&pages.link, URLENCODED, "act=leave&from=everything").await;
-    assert!(left.body.contains("Example Press sends you no letters any more."), "{}", left.body);
+    let left = pages
+        .post(&pages.link, URLENCODED, "act=leave&from=everything")
+        .await;
+    assert!(
+        left.body
+            .contains("Example Press sends you no letters any more."),
+        "{}",
+        left.body
+    );
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 1));
     pages.post(&pages.link, URLENCODED, "act=undo").await;
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
@@ -109,9 +154,13 @@ async fn leaving_everything_stops_everything_and_can_be_taken_back() {
 #[tokio::test]
 async fn after_one_topic_everything_can_still_be_left() {
     let pages = Pages::new().await;
-    let left = pages.post(&pages.link, URLENCODED, "act=leave&from=topic").await;
+    let left = pages
+        .post(&pages.link, URLENCODED, "act=leave&from=topic")
+        .await;
     assert!(left.body.contains("Stop every letter instead"));
-    pages.post(&pages.link, URLENCODED, "act=leave&from=everything").await;
+    pages
+        .post(&pages.link, URLENCODED, "act=leave&from=everything")
+        .await;
     assert_eq!(pages.standing().await, ("unsubscribed".to_owned(), 1));
 }
 
@@ -127,27 +176,72 @@ async fn a_suppressed_person_is_told_and_can_leave_all_the_same() {
     .await
     .unwrap();
     let page = pages.get(&pages.link).await;
-    assert!(page.body.contains("stopped for another reason") && page.body.contains(">Unsubscribe</button>"), "{}", page.body);
+    assert!(
+        page.body.contains("stopped for another reason")
+            && page.body.contains(">Unsubscribe</button>"),
+        "{}",
+        page.body
+    );
 }
 
 #[tokio::test]
 async fn every_invalid_link_gets_one_and_the_same_page() {
     let pages = Pages::new().await;
     let token = pages.link.trim_start_matches("/u/").to_owned();
-    let stranger = token::unsubscribe(&pages.app.keyring, UnsubscribeToken { subscriber_id: 999_999, topic_id: pages.topic });
-    let elsewhere = token::unsubscribe(&pages.app.keyring, UnsubscribeToken { subscriber_id: pages.subscriber, topic_id: 999_999 });
+    let stranger = token::unsubscribe(
+        &pages.app.keyring,
+        UnsubscribeToken {
+            subscriber_id: 999_999,
+            topic_id: pages.topic,
+        },
+    );
+    let elsewhere = token::unsubscribe(
+        &pages.app.keyring,
+        UnsubscribeToken {
+            subscriber_id: pages.subscriber,
+            topic_id: 999_999,
+        },
+    );
     let other_key = token::unsubscribe(
         &tidings::base::keys::Keyring::of_secret([9; 32]),
-        UnsubscribeToken { subscriber_id: pages.subscriber, topic_id: pages.topic },
+        UnsubscribeToken {
+            subscriber_id: pages.subscriber,
+            topic_id: pages.topic,
+        },
     );
-    let flipped = format!("{}{}", if token.starts_with('A') { 'B' } else { 'A' }, &token[1..]);
+    let flipped = format!(
+        "{}{}",
+        if token.starts_with('A') { 'B' } else { 'A' },
+        &token[1..]
+    );
     let known = pages.get("/u/x").await;
     assert_eq!(known.status, 404);
-    for wrong in [&stranger, &elsewhere, &other_key, &flipped, &token[..20], "%ff", "%00", "..%2f..", &"a".repeat(3000)] {
+    for wrong in [
+        &stranger,
+        &elsewhere,
+        &other_key,
+        &flipped,
+        &token[..20],
+        "%ff",
+        "%00",
+        "..%2f..",
+        &"a".repeat(3000),
+    ] {
         let path = format!("/u/{wrong}");
-        let (seen, posted) = (pages.get(&path).await, pages.post(&path, URLENCODED, ONE_CLICK).await);
-        assert_eq!((seen.status, &seen.body), (known.status, &known.body), "{wrong}");
-        assert_eq!((posted.status, &posted.body), (known.status, &known.body), "{wrong}");
+        let (seen, posted) = (
+            pages.get(&path).await,
+            pages.post(&path, URLENCODED, ONE_CLICK).await,
+        );
+        assert_eq!(
+            (seen.status, &seen.body),
+            (known.status, &known.body),
+            "{wrong}"
+        );
+        assert_eq!(
+            (posted.status, &posted.body),
+            (known.status, &known.body),
+            "{wrong}"
+        );
     }
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
 }
@@ -155,21 +249,52 @@ async fn every_invalid_link_gets_one_and_the_same_page() {
 #[tokio::test]
 async fn every_answer_is_strict_about_what_a_page_may_do() {
     let pages = Pages::new().await;
-    for path in ["/", &pages.link, "/u/x", "/nowhere", "/healthz", "/readyz", "/metrics", "/style.css"] {
+    for path in [
+        "/",
+        &pages.link,
+        "/u/x",
+        "/nowhere",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/style.css",
+    ] {
         let answer = pages.get(path).await;
-        assert!(answer.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'; style-src 'self'")), "{path}");
-        assert_eq!(answer.header("referrer-policy").as_deref(), Some("no-referrer"), "{path}");
-        assert_eq!(answer.header("x-content-type-options").as_deref(), Some("nosniff"), "{path}");
+        assert!(
+            answer
+                .header("content-security-policy")
+                .is_some_and(|policy| policy.starts_with("default-src 'none'; style-src 'self'")),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("referrer-policy").as_deref(),
+            Some("no-referrer"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("x-content-type-options").as_deref(),
+            Some("nosniff"),
+            "{path}"
+        );
         assert_eq!(answer.header("set-cookie"), None, "{path}");
         assert_eq!(answer.header("location"), None, "{path}");
     }
-    assert_eq!(pages.get(&pages.link).await.header("cache-control").as_deref(), Some("no-store"));
+    assert_eq!(
+        pages
+            .get(&pages.link)
+            .await
+            .header("cache-control")
+            .as_deref(),
+        Some("no-store")
+    );
 }
 
 #[tokio::test]
 async fn any_host_is_answered() {
     let pages = Pages::new().await;
-    let answer = pages.ask("GET", "/", &[("Host", "anything.example:99")], "").await;
+    let answer = pages
+        .ask("GET", "/", &[("Host", "anything.example:99")], "")
+        .await;
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("Letters from Example Press"));
 }
@@ -179,7 +304,12 @@ async fn readiness_needs_the_newest_schema() {
     let pages = Pages::new().await;
     assert_eq!(pages.get("/healthz").await.status, 200);
     assert_eq!(pages.get("/readyz").await.status, 200);
-    sqlx::query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").execute(&pages.app.db.pool).await.unwrap();
+    sqlx::query(
+        "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+    )
+    .execute(&pages.app.db.pool)
+    .await
+    .unwrap();
     let answer = pages.get("/readyz").await;
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("tidings migrate"), "{}", answer.body);
@@ -196,110 +326,15 @@ async fn metrics_count_the_ledger_by_state() {
     let pages = Pages::new().await;
     let delivery = pages.queue().await;
     let body = pages.get("/metrics").await.body;
-    for line in ["tidings_database_up 1", "tidings_deliveries{state=\"sent\"}", "tidings_last_replies{code=\"none\"}", "tidings_queue_depth", "tidings_jobs{state=\"Pending\"}", "tidings_workers 0"] {
+    for line in [
+        "tidings_database_up 1",
+        "tidings_deliveries{state=\"sent\"}",
+        "tidings_last_replies{code=\"none\"}",
+        "tidings_queue_depth",
+        "tidings_jobs{state=\"Pending\"}",
+        "tidings_workers 0",
+    ] {
         assert!(body.contains(line), "{line} is not in {body}");
     }
     pages.cancel(delivery).await;
-}
-
-/// The pages on a port of their own, one subscriber and her link.
-struct Pages {
-    app: TestApp,
-    at: std::net::SocketAddr,
-    subscriber: i64,
-    topic: i64,
-    link: String,
-    _stop: oneshot::Sender<()>,
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<String> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).next()
-    }
-}
-
-impl Pages {
-    async fn new() -> Self {
-        let app = TestApp::new().await;
-        let topic = id(&app, "INSERT INTO topics (slug, name) VALUES ('sleep', 'Sleep & <rest>') RETURNING id").await;
-        let subscriber = id(&app, "INSERT INTO subscribers (address, address_key, created_at) VALUES ('ana@example.org', 'ana@example.org', now()) RETURNING id").await;
-        sqlx::query("INSERT INTO subscriptions VALUES ($1, $2, 'confirmed', now())").bind(subscriber).bind(topic).execute(&app.db.pool).await.unwrap();
-        let link = format!("/u/{}", token::unsubscribe(&app.keyring, UnsubscribeToken { subscriber_id: subscriber, topic_id: topic }));
-        let web = Web::new(app.db.clone(), app.keyring.clone(), Site::of(&app.config.site).unwrap(), Arc::new(app.clock.clone()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(web::serve(listener, web, async { stopped.await.unwrap_or(()) }));
-        Self { app, at, subscriber, topic, link, _stop: stop }
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, &[], "").await
-    }
-
-    async fn post(&self, path: &str, kind: &str, body: &str) -> Answer {
-        self.ask("POST", path, &[("Content-Type", kind)], body).await
-    }
-
-    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            request.push_str("Host: tips.example.org\r\n");
-        }
-        headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
-        let mut stream = TcpStream::connect(self.at).await.unwrap();
-        stream.write_all(format!("{request}\r\n").as_bytes()).await.unwrap();
-        // A body that is too large may be refused before it is read to its end.
-        let _ = stream.write_all(body.as_bytes()).await;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {method} {path}: {answer}"));
-        Answer { status: head[9..12].parse().unwrap(), head: head.to_owned(), body: body.to_owned() }
-    }
-
-    /// Her standing with the topic, and how often she is suppressed.
-    async fn standing(&self) -> (String, i64) {
-        let standing = sqlx::query_scalar("SELECT standing FROM subscriptions").fetch_one(&self.app.db.pool).await.unwrap();
-        (standing, self.count("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL").await)
-    }
-
-    /// A delivery of the topic that waits for her.
-    async fn queue(&self) -> i64 {
-        let now = tidings::base::time::to_db(self.app.now());
-        sqlx::query("SELECT ensure_deliveries_partition($1::timestamptz::date)").bind(now).execute(&self.app.db.pool).await.unwrap();
-        sqlx::query_scalar(
-            "INSERT INTO deliveries (period, subscriber_id, topic_id, due_at, ready_at, basis, template, state)
-             VALUES (date_trunc('month', $1 AT TIME ZONE 'UTC')::date, $2, $3, $1, $1, 'topic', 'weekly_tip', 'queued') RETURNING id",
-        )
-        .bind(now)
-        .bind(self.subscriber)
-        .bind(self.topic)
-        .fetch_one(&self.app.db.pool)
-        .await
-        .unwrap()
-    }
-
-    async fn state_of(&self, delivery: i64) -> String {
-        sqlx::query_scalar("SELECT state FROM deliveries WHERE id = $1").bind(delivery).fetch_one(&self.app.db.pool).await.unwrap()
-    }
-
-    async fn cancel(&self, delivery: i64) {
-        sqlx::query("UPDATE deliveries SET state = 'cancelled', reason = 'end of test', ready_at = NULL WHERE id = $1").bind(delivery).execute(&self.app.db.pool).await.unwrap();
-    }
-
-    async fn count(&self, statement: &'static str) -> i64 {
-        sqlx::query_scalar(statement).fetch_one(&self.app.db.pool).await.unwrap()
-    }
-}
-
-async fn id(app: &TestApp, statement: &'static str) -> i64 {
-    sqlx::query_scalar(statement).fetch_one(&app.db.pool).await.unwrap()
 }

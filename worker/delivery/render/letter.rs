@@ -3,10 +3,10 @@
 //! Everything here is typed and owns the rules of what may stand in a mail: which links, which names, which direction
 //! of writing. `render` takes it; the pump makes it from the ledger's rows.
 
-use super::{dress, palette::Palette, wrap};
+use super::{Source, dress, palette::Palette, wrap};
 use crate::content;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The publisher, as every mail names it.
 #[derive(Debug, Clone, Serialize)]
@@ -45,33 +45,6 @@ pub struct TipText {
     pub article_date: Option<Date>,
 }
 
-/// Something to read: a reference, or a related article.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "SourceForm")]
-pub struct Source {
-    /// What it is called.
-    pub text: String,
-    /// Where it is, when that is known.
-    pub url: Option<String>,
-}
-
-// An article's list may hold bare lines as well as pairs.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum SourceForm {
-    Line(String),
-    Pair { text: String, url: Option<String> },
-}
-
-impl From<SourceForm> for Source {
-    fn from(form: SourceForm) -> Self {
-        match form {
-            SourceForm::Line(text) => Self { text, url: None },
-            SourceForm::Pair { text, url } => Self { text, url },
-        }
-    }
-}
-
 /// A tip made ready for mails: its Markdown rendered, its links looked at. Made once for a revision, and shared.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReadyTip {
@@ -89,21 +62,6 @@ pub struct ReadyTip {
     pub(super) direction: Direction,
 }
 
-/// Related reading and references, as the templates of both parts show them below a tip.
-#[derive(Debug, Serialize)]
-pub(super) struct ReadingContext {
-    related: Vec<Reading>,
-    references: Vec<Reading>,
-}
-
-#[derive(Debug, Serialize)]
-struct Reading {
-    number: usize,
-    text: String,
-    url: Option<String>,
-    host: Option<String>,
-}
-
 /// The way a text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -115,7 +73,9 @@ impl Direction {
     // The first letter decides, as `dir="auto"` does in browsers; mail programs know that attribute only in part.
     fn of(text: &str) -> Self {
         match text.chars().find(|c| c.is_alphabetic()) {
-            Some('\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}') => Self::RightToLeft,
+            Some('\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}') => {
+                Self::RightToLeft
+            }
             _ => Self::LeftToRight,
         }
     }
@@ -156,12 +116,23 @@ impl ReadyTip {
         let subject = one_line(&tip.subject);
         let direction = Direction::of(&subject);
         let article_title = one_line(&tip.article_title);
-        let article_date = tip.article_date.map(|date| date.strftime("%-d %B %Y").to_string());
-        let dated = article_date.as_deref().map(|date| format!(", {date}")).unwrap_or_default();
+        let article_date = tip
+            .article_date
+            .map(|date| date.strftime("%-d %B %Y").to_string());
+        let dated = article_date
+            .as_deref()
+            .map(|date| format!(", {date}"))
+            .unwrap_or_default();
         Self {
             preheader: one_line(&tip.preheader),
-            body_html: dress::dress(&content::markdown_to_html(&tip.markdown), palette, direction.start()),
-            body_text: content::markdown_to_text(&tip.markdown).trim_end().to_owned(),
+            body_html: dress::dress(
+                &content::markdown_to_html(&tip.markdown),
+                palette,
+                direction.start(),
+            ),
+            body_text: content::markdown_to_text(&tip.markdown)
+                .trim_end()
+                .to_owned(),
             section_url: tip.section_url.clone().filter(|url| dress::may_link(url)),
             source_line: wrap::wrap(&format!("From “{article_title}”{dated}"), ""),
             article_title,
@@ -174,26 +145,31 @@ impl ReadyTip {
     }
 }
 
-impl ReadingContext {
-    pub(super) fn of(tip: &TipText) -> Self {
-        Self { related: readings(&tip.related), references: readings(&tip.references) }
-    }
-}
-
 /// The name that a greeting may use: letters, spaces and the marks that names have. A sign-up form takes anything, and a
 /// "name" such as an address of a page would make us send somebody else's message.
 pub fn greeting_name(name: &str) -> Option<String> {
     let name = one_line(name);
-    let is_name_like = |c: char| c.is_alphabetic() || is_mark(c) || matches!(c, ' ' | '\'' | '’' | '-' | '.' | '·');
+    let is_name_like = |c: char| {
+        c.is_alphabetic() || is_mark(c) || matches!(c, ' ' | '\'' | '’' | '-' | '.' | '·')
+    };
     let fits = (1..=40).contains(&name.chars().count());
-    let names_no_host = !name.split(' ').any(|word| word.trim_end_matches('.').contains('.') && word.len() > 4);
-    (fits && names_no_host && name.chars().all(is_name_like) && name.starts_with(char::is_alphabetic)).then_some(name)
+    let names_no_host = !name
+        .split(' ')
+        .any(|word| word.trim_end_matches('.').contains('.') && word.len() > 4);
+    (fits
+        && names_no_host
+        && name.chars().all(is_name_like)
+        && name.starts_with(char::is_alphabetic))
+    .then_some(name)
 }
 
 /// White space of every kind becomes one space, and what cannot be seen is dropped.
 pub(super) fn one_line(text: &str) -> String {
     let visible = |c: &char| !c.is_control() && !is_direction_mark(*c);
-    text.split_whitespace().map(|word| word.chars().filter(visible).collect()).collect::<Vec<String>>().join(" ")
+    text.split_whitespace()
+        .map(|word| word.chars().filter(visible).collect())
+        .collect::<Vec<String>>()
+        .join(" ")
 }
 
 // Combining marks of the scripts that write vowels or accents as such; `is_alphabetic` leaves some out.
@@ -204,32 +180,6 @@ fn is_mark(c: char) -> bool {
 // Marks that turn the direction of the text around them could make a mail read as something else.
 fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-fn readings(sources: &[Source]) -> Vec<Reading> {
-    let readings = sources.iter().map(reading).filter(|reading| !reading.text.is_empty());
-    readings.enumerate().map(|(at, reading)| Reading { number: at + 1, ..reading }).collect()
-}
-
-// An address may stand apart or in the text; it is shown once, as a link when a mail may carry it.
-fn reading(source: &Source) -> Reading {
-    let text = one_line(&source.text);
-    let found = text.split(' ').map(trim_address).find(|word| dress::may_link(word)).map(str::to_owned);
-    let url = source.url.clone().filter(|url| dress::may_link(url)).or(found);
-    let host = url.as_deref().map(host_of);
-    let said: Vec<&str> = text.split(' ').filter(|word| Some(trim_address(word)) != url.as_deref()).collect();
-    let said = said.join(" ");
-    let text = if said.chars().any(char::is_alphanumeric) { said } else { host.clone().unwrap_or(text) };
-    Reading { number: 0, text, url, host }
-}
-
-fn trim_address(word: &str) -> &str {
-    word.trim_start_matches(['(', '<', '[']).trim_end_matches(['.', ',', ';', ')', '>', ']'])
-}
-
-fn host_of(url: &str) -> String {
-    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or(url);
-    host.strip_prefix("www.").unwrap_or(host).to_owned()
 }
 
 /// The context of the weekly tip's template: every name that its text may use.
@@ -250,24 +200,30 @@ mod tests {
 
     #[test]
     fn a_greeting_takes_names_and_nothing_that_could_be_a_message() {
-        for name in ["Ana", "Mary-Jane O’Neil", "J. R.", "नीता", "שרה", "José María", "Zoë"] {
+        for name in [
+            "Ana",
+            "Mary-Jane O’Neil",
+            "J. R.",
+            "नीता",
+            "שרה",
+            "José María",
+            "Zoë",
+        ] {
             assert_eq!(greeting_name(name).as_deref(), Some(name));
         }
-        for not in ["", " ", "http://example.org", "win.example.org", "Ana <b>", "{{site}}", "Ana, buy now: 5$", "\u{202e}", "=1+1", &"a".repeat(41)] {
+        for not in [
+            "",
+            " ",
+            "http://example.org",
+            "win.example.org",
+            "Ana <b>",
+            "{{site}}",
+            "Ana, buy now: 5$",
+            "\u{202e}",
+            "=1+1",
+            &"a".repeat(41),
+        ] {
             assert_eq!(greeting_name(not), None, "{not:?}");
         }
-    }
-
-    #[test]
-    fn a_reference_shows_its_address_once() {
-        let made = reading(&Source { text: "Guideline on rest, 2021. https://www.example.org/rest.".into(), url: None });
-        assert_eq!((made.url.as_deref(), made.host.as_deref()), (Some("https://www.example.org/rest"), Some("example.org")));
-        assert_eq!(made.text, "Guideline on rest, 2021.");
-    }
-
-    #[test]
-    fn a_link_that_a_mail_may_not_carry_stays_text() {
-        let made = reading(&Source { text: "Old page http://example.org/a".into(), url: Some("javascript:alert(1)".into()) });
-        assert_eq!((made.text.as_str(), made.url), ("Old page http://example.org/a", None));
     }
 }

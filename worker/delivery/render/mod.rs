@@ -7,16 +7,22 @@
 pub mod check;
 mod compile;
 mod dress;
+mod error;
 mod letter;
 mod palette;
+mod reading;
 pub mod samples;
 mod wrap;
 
-pub use letter::{ReadyTip, Site, Source, TipText, WeeklyTip, greeting_name};
+pub use error::{RenderError, TemplateError};
+pub use letter::{ReadyTip, Site, TipText, WeeklyTip, greeting_name};
 pub use palette::{ColourError, FIXED, Palette};
+pub use reading::Source;
 
-use handlebars::{Handlebars, RenderErrorReason};
-use letter::{Direction, ReadingContext, WeeklyTipContext};
+use error::failed;
+use handlebars::Handlebars;
+use letter::{Direction, WeeklyTipContext};
+use reading::ReadingContext;
 
 /// The largest HTML part: beyond it Gmail cuts a mail and hides its end, where the unsubscribe link stands.
 pub const MAX_HTML: usize = 102_400;
@@ -25,10 +31,22 @@ const WEEKLY_TIP: &str = "weekly_tip";
 
 /// The templates of text parts and subjects, and what they include.
 const PLAIN: [(&str, &str); 4] = [
-    ("foot", include_str!("../../../templates/email/layout/foot.txt.hbs")),
-    ("weekly_tip/subject.txt", include_str!("../../../templates/email/weekly_tip/subject.txt.hbs")),
-    ("weekly_tip/reading.txt", include_str!("../../../templates/email/weekly_tip/reading.txt.hbs")),
-    ("weekly_tip/body.txt", include_str!("../../../templates/email/weekly_tip/body.txt.hbs")),
+    (
+        "foot",
+        include_str!("../../../templates/email/layout/foot.txt.hbs"),
+    ),
+    (
+        "weekly_tip/subject.txt",
+        include_str!("../../../templates/email/weekly_tip/subject.txt.hbs"),
+    ),
+    (
+        "weekly_tip/reading.txt",
+        include_str!("../../../templates/email/weekly_tip/reading.txt.hbs"),
+    ),
+    (
+        "weekly_tip/body.txt",
+        include_str!("../../../templates/email/weekly_tip/body.txt.hbs"),
+    ),
 ];
 
 const BODY: &str = include_str!("../../../templates/email/weekly_tip/body.mjml.hbs");
@@ -36,13 +54,22 @@ const READING: &str = include_str!("../../../templates/email/weekly_tip/reading.
 
 /// The HTML parts, compiled for each direction of writing.
 const PARTS: [(Direction, &str, &str); 2] = [
-    (Direction::LeftToRight, "weekly_tip/body.mjml", "weekly_tip/reading.html"),
-    (Direction::RightToLeft, "weekly_tip/body.mjml (rtl)", "weekly_tip/reading.html (rtl)"),
+    (
+        Direction::LeftToRight,
+        "weekly_tip/body.mjml",
+        "weekly_tip/reading.html",
+    ),
+    (
+        Direction::RightToLeft,
+        "weekly_tip/body.mjml (rtl)",
+        "weekly_tip/reading.html (rtl)",
+    ),
 ];
 
 /// What a template may not call; what is left is `if`, `unless` and `each`, and `wrap` in text parts. `if`, `unless` and `each`.
-const UNWANTED: [&str; 14] =
-    ["with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len"];
+const UNWANTED: [&str; 14] = [
+    "with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len",
+];
 
 /// A mail's contents, ready to become a MIME message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,73 +80,6 @@ pub struct Rendered {
     pub text: String,
     /// The HTML part, a whole document.
     pub html: String,
-}
-
-/// Why the templates cannot be used at all.
-#[derive(Debug, thiserror::Error)]
-pub enum TemplateError {
-    /// The publisher's colour is none.
-    #[error(transparent)]
-    Colour(#[from] ColourError),
-    /// The MJML does not compile.
-    #[error("templates/email/{template}/body.mjml.hbs does not compile: {why}")]
-    Mjml {
-        /// The template's name.
-        template: &'static str,
-        /// What the compiler said.
-        why: String,
-    },
-    /// The handlebars do not parse.
-    #[error("templates/email/{template} does not parse: {source}")]
-    Handlebars {
-        /// The template and its part.
-        template: &'static str,
-        /// What the parser said, with line and column.
-        source: Box<handlebars::TemplateError>,
-    },
-}
-
-/// Why one mail cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RenderError {
-    /// The template uses a field that its context does not have.
-    #[error("template `{template}` wants the field `{field}`, which this mail does not have")]
-    MissingField {
-        /// The template and its part.
-        template: String,
-        /// The field, as the template writes it.
-        field: String,
-    },
-    /// The template failed in another way.
-    #[error("template `{template}` failed: {why}")]
-    Failed {
-        /// The template and its part.
-        template: String,
-        /// What handlebars said.
-        why: String,
-    },
-    /// A part came out empty.
-    #[error("template `{template}` gives an empty {part}: the tip needs one")]
-    Empty {
-        /// The template.
-        template: &'static str,
-        /// subject, or text.
-        part: &'static str,
-    },
-    /// The HTML part would be cut by the reader's mail program.
-    #[error("template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten the tip")]
-    TooLarge {
-        /// The template.
-        template: &'static str,
-        /// The size that it came to.
-        bytes: usize,
-    },
-    /// The way out is no whole address.
-    #[error("template `{template}` was given an unsubscribe link that is no whole address: set site.url to the public https address")]
-    UnsubscribeLink {
-        /// The template.
-        template: &'static str,
-    },
 }
 
 /// The templates, compiled for one publisher.
@@ -150,8 +110,16 @@ impl Templates {
         let mut html = registry();
         html.register_escape_fn(escape_html);
         for (direction, body, reading) in PARTS {
-            register(&mut html, body, &compile::mjml_to_html(WEEKLY_TIP, BODY, direction, &site)?)?;
-            register(&mut html, reading, &compile::settle(READING, direction, &site))?;
+            register(
+                &mut html,
+                body,
+                &compile::mjml_to_html(WEEKLY_TIP, BODY, direction, &site)?,
+            )?;
+            register(
+                &mut html,
+                reading,
+                &compile::settle(READING, direction, &site),
+            )?;
         }
         let mut plain = registry();
         plain.register_escape_fn(handlebars::no_escape);
@@ -172,9 +140,13 @@ impl Templates {
         let mut ready = ReadyTip::new(tip, &self.site.palette);
         let context = ReadingContext::of(tip);
         let (_, reading) = html_parts(ready.direction);
-        let fill = |registry: &Handlebars<'static>, part: &str| registry.render(part, &context).map_err(|e| failed(part, e));
+        let fill = |registry: &Handlebars<'static>, part: &str| {
+            registry.render(part, &context).map_err(|e| failed(part, e))
+        };
         ready.reading_html = fill(&self.html, reading)?.trim().to_owned();
-        ready.reading_text = fill(&self.plain, "weekly_tip/reading.txt")?.trim().to_owned();
+        ready.reading_text = fill(&self.plain, "weekly_tip/reading.txt")?
+            .trim()
+            .to_owned();
         Ok(ready)
     }
 
@@ -182,7 +154,9 @@ impl Templates {
     pub fn render_weekly_tip(&self, mail: &WeeklyTip<'_>) -> Result<Rendered, RenderError> {
         // One that is not https is a finding of `check`, and of the settings; a mail without its way out is worse.
         if !dress::may_link(&mail.unsubscribe_url.replacen("http://", "https://", 1)) {
-            return Err(RenderError::UnsubscribeLink { template: WEEKLY_TIP });
+            return Err(RenderError::UnsubscribeLink {
+                template: WEEKLY_TIP,
+            });
         }
         let context = WeeklyTipContext {
             site: &self.site,
@@ -190,31 +164,56 @@ impl Templates {
             topic: mail.topic,
             greeting: mail.name.and_then(greeting_name),
             unsubscribe_url: mail.unsubscribe_url,
-            reason: format!("You get this letter because you are subscribed to {} from {}.", mail.topic, self.site.name),
+            reason: format!(
+                "You get this letter because you are subscribed to {} from {}.",
+                mail.topic, self.site.name
+            ),
         };
         self.render(WEEKLY_TIP, html_parts(mail.tip.direction).0, &context)
     }
 
-    fn render(&self, template: &'static str, html: &str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
+    fn render(
+        &self,
+        template: &'static str,
+        html: &str,
+        context: &impl serde::Serialize,
+    ) -> Result<Rendered, RenderError> {
         let context = handlebars::Context::wraps(context).map_err(|e| failed(template, e))?;
         let fill = |registry: &Handlebars<'static>, part: &str| {
-            registry.render_with_context(part, &context).map_err(|e| failed(part, e))
+            registry
+                .render_with_context(part, &context)
+                .map_err(|e| failed(part, e))
         };
         let subject = letter::one_line(&fill(&self.plain, "weekly_tip/subject.txt")?);
         let text = fill(&self.plain, "weekly_tip/body.txt")?;
         let html = fill(&self.html, html)?;
         match () {
-            () if subject.is_empty() => Err(RenderError::Empty { template, part: "subject" }),
-            () if text.trim().is_empty() => Err(RenderError::Empty { template, part: "text" }),
-            () if html.len() >= MAX_HTML => Err(RenderError::TooLarge { template, bytes: html.len() }),
-            () => Ok(Rendered { subject, text, html }),
+            () if subject.is_empty() => Err(RenderError::Empty {
+                template,
+                part: "subject",
+            }),
+            () if text.trim().is_empty() => Err(RenderError::Empty {
+                template,
+                part: "text",
+            }),
+            () if html.len() >= MAX_HTML => Err(RenderError::TooLarge {
+                template,
+                bytes: html.len(),
+            }),
+            () => Ok(Rendered {
+                subject,
+                text,
+                html,
+            }),
         }
     }
 }
 
 fn html_parts(direction: Direction) -> (&'static str, &'static str) {
     let found = PARTS.iter().find(|(of, ..)| *of == direction);
-    found.map(|(_, body, reading)| (*body, *reading)).expect("both directions are compiled")
+    found
+        .map(|(_, body, reading)| (*body, *reading))
+        .expect("both directions are compiled")
 }
 
 fn registry() -> Handlebars<'static> {
@@ -226,17 +225,18 @@ fn registry() -> Handlebars<'static> {
     registry
 }
 
-fn register(registry: &mut Handlebars<'static>, template: &'static str, text: &str) -> Result<(), TemplateError> {
-    let failed = |source| TemplateError::Handlebars { template, source: Box::new(source) };
-    registry.register_template_string(template, text).map_err(failed)
-}
-
-fn failed(template: &str, error: handlebars::RenderError) -> RenderError {
-    let template = error.template_name.clone().unwrap_or_else(|| template.to_owned());
-    match error.reason() {
-        RenderErrorReason::MissingVariable(Some(field)) => RenderError::MissingField { template, field: field.clone() },
-        other => RenderError::Failed { template, why: other.to_string() },
-    }
+fn register(
+    registry: &mut Handlebars<'static>,
+    template: &'static str,
+    text: &str,
+) -> Result<(), TemplateError> {
+    let failed = |source| TemplateError::Handlebars {
+        template,
+        source: Box::new(source),
+    };
+    registry
+        .register_template_string(template, text)
+        .map_err(failed)
 }
 
 fn escape_html(text: &str) -> String {
@@ -255,4 +255,53 @@ fn escape_html(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_missing_field_is_an_error_that_names_template_and_field() {
+        let templates = Templates::load(samples::site().unwrap()).unwrap();
+        let render = |context: serde_json::Value| {
+            templates
+                .render(WEEKLY_TIP, "weekly_tip/body.mjml", &context)
+                .unwrap_err()
+                .to_string()
+        };
+        let error = render(json!({ "tip": {} }));
+        assert!(
+            error.contains("`weekly_tip/subject.txt`") && error.contains("`tip.subject`"),
+            "{error}"
+        );
+        let error = render(json!({ "tip": { "subject": "A" }, "site": {} }));
+        assert!(
+            error.contains("`weekly_tip/body.txt`") && error.contains("`site.name`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn templates_may_call_nothing_but_the_short_list() {
+        let registry = registry();
+        let context = json!({ "a": [1] });
+        assert_eq!(
+            registry
+                .render_template("{{#each a}}{{this}}{{/each}}{{#if a}}x{{/if}}", &context)
+                .unwrap(),
+            "1x"
+        );
+        for call in [
+            "{{lookup a 0}}",
+            "{{log a}}",
+            "{{#with a}}{{this}}{{/with}}",
+            "{{len a}}",
+            "{{eq 1 1}}",
+            "{{env \"PATH\"}}",
+        ] {
+            assert!(registry.render_template(call, &context).is_err(), "{call}");
+        }
+    }
 }

@@ -32,7 +32,13 @@ pub fn site() -> Result<Site, ColourError> {
 
 /// Every sample, the ordinary one first.
 pub fn weekly_tips() -> Vec<Sample> {
-    vec![ordinary(), long(), without_links(), hostile(), right_to_left()]
+    vec![
+        ordinary(),
+        long(),
+        without_links(),
+        hostile(),
+        right_to_left(),
+    ]
 }
 
 fn sample(name: &'static str, tip: TipText, recipient: Option<&str>) -> Sample {
@@ -46,7 +52,10 @@ fn sample(name: &'static str, tip: TipText, recipient: Option<&str>) -> Sample {
 }
 
 fn source(text: &str, url: Option<&str>) -> Source {
-    Source { text: text.into(), url: url.map(str::to_owned) }
+    Source {
+        text: text.into(),
+        url: url.map(str::to_owned),
+    }
 }
 
 fn ordinary() -> Sample {
@@ -67,12 +76,24 @@ fn ordinary() -> Sample {
         markdown: markdown.into(),
         section_url: Some("https://example.org/sleep/waking-at-night#evening".into()),
         related: vec![
-            source("How much sleep is enough?", Some("https://example.org/sleep/how-much")),
-            source("Naps: when they help and when they do not", Some("https://example.org/sleep/naps")),
+            source(
+                "How much sleep is enough?",
+                Some("https://example.org/sleep/how-much"),
+            ),
+            source(
+                "Naps: when they help and when they do not",
+                Some("https://example.org/sleep/naps"),
+            ),
         ],
         references: vec![
-            source("Guideline on insomnia in adults. National guideline, 2021.", Some("https://www.example.org/guidelines/insomnia")),
-            source("Room temperature and the onset of sleep. Review, 2019.", None),
+            source(
+                "Guideline on insomnia in adults. National guideline, 2021.",
+                Some("https://www.example.org/guidelines/insomnia"),
+            ),
+            source(
+                "Room temperature and the onset of sleep. Review, 2019.",
+                None,
+            ),
         ],
         article_title: "Waking at night: a calm guide".into(),
         article_date: Some(date(2024, 3, 12)),
@@ -85,8 +106,20 @@ fn long() -> Sample {
         planned and missed. ";
     let table = "| Hour | What to do | Why |\n|---|:---:|---|\n| 20:00 | Dim the lamps | Light delays sleep |\n\
         | 21:00 | Warm bath | The body cools afterwards |\n| 22:00 | Bed | The same hour each day |\n\n";
-    let markdown = format!("{}\n\n### A plan for the evening\n\n{table}{}", paragraph.repeat(6), format!("{}\n\n", paragraph.repeat(5)).repeat(12));
-    let reference = |n: usize| source(&format!("Report {n} on rest and recovery after illness, with a long title that runs over more than one line in most mail programs. Review, {}.", 1990 + n), None);
+    let markdown = format!(
+        "{}\n\n### A plan for the evening\n\n{table}{}",
+        paragraph.repeat(6),
+        format!("{}\n\n", paragraph.repeat(5)).repeat(12)
+    );
+    let reference = |n: usize| {
+        source(
+            &format!(
+                "Report {n} on rest and recovery after illness, with a long title that runs over more than one line in most mail programs. Review, {}.",
+                1990 + n
+            ),
+            None,
+        )
+    };
     let tip = TipText {
         subject: "Rest in small portions: a plan for a whole week, hour by hour, that holds".chars().take(78).collect(),
         preheader: "Rest is a skill that grows with use, and a short pause that is kept every day does more than a long one.".into(),
@@ -124,7 +157,11 @@ fn hostile() -> Sample {
         article_title: "\"Quotes\" & <tags>".into(),
         article_date: Some(date(2020, 2, 29)),
     };
-    let mut sample = sample("hostile names", tip, Some("{{site}} <script>alert(1)</script> http://win.example.org"));
+    let mut sample = sample(
+        "hostile names",
+        tip,
+        Some("{{site}} <script>alert(1)</script> http://win.example.org"),
+    );
     sample.topic = "Sleep & <i>rest</i>".into();
     sample
 }

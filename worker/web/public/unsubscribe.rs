@@ -3,6 +3,7 @@
 //! GET and HEAD only look. A POST is done in the database before it is answered, and the page then shows the person's
 //! present standing, whatever came before. A body that is none of ours changes nothing.
 
+use super::post::{self, Act};
 use crate::{
     base::token::{self, UnsubscribeToken},
     people::stop::{self, Scope, Source, Standing},
@@ -14,14 +15,11 @@ use crate::{
 };
 use askama::Template;
 use axum::{
-    extract::{Form, FromRequest, Multipart, Path, Request, State, rejection::PathRejection},
-    http::{StatusCode, header},
+    extract::{Path, Request, State, rejection::PathRejection},
+    http::StatusCode,
     response::Response,
 };
 use jiff::Timestamp;
-
-/// Fields of a form that we would read at most; ours have two.
-const MAX_FIELDS: usize = 8;
 
 type Token = Result<Path<String>, PathRejection>;
 
@@ -31,15 +29,12 @@ pub(in crate::web) async fn show(State(web): State<Web>, token: Token) -> Respon
 }
 
 /// What a form of the page or a mail program posts.
-pub(in crate::web) async fn act(State(web): State<Web>, token: Token, request: Request) -> Response {
+pub(in crate::web) async fn act(
+    State(web): State<Web>,
+    token: Token,
+    request: Request,
+) -> Response {
     answer(&web, acted(&web, token, request).await)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    LeaveTopic(Source),
-    LeaveEverything,
-    Undo,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +64,7 @@ async fn shown(web: &Web, token: Token) -> Result<Response, Problem> {
 
 async fn acted(web: &Web, token: Token, request: Request) -> Result<Response, Problem> {
     let person = person(web, token)?;
-    let act = read(request).await.ok_or(Problem::WrongForm)?;
+    let act = post::read(request).await.ok_or(Problem::WrongForm)?;
     // A task of its own: a reader who closes the page does not end the stop between its two commits.
     let (doing, now) = (web.clone(), web.clock.now());
     tokio::spawn(async move { carry_out(&doing, person, act, now).await }).await??;
@@ -81,30 +76,58 @@ fn person(web: &Web, token: Token) -> Result<UnsubscribeToken, Problem> {
     token::verify_unsubscribe(&web.keyring, &token).ok_or(Problem::InvalidLink)
 }
 
-async fn carry_out(web: &Web, person: UnsubscribeToken, act: Act, now: Timestamp) -> anyhow::Result<()> {
+async fn carry_out(
+    web: &Web,
+    person: UnsubscribeToken,
+    act: Act,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let (pool, subscriber) = (&web.db.pool, person.subscriber_id);
     // A link of someone who was deleted, or whose topic was, is an invalid one: the page says so.
-    if stop::standing(pool, subscriber, person.topic_id, now).await?.is_none() {
+    if stop::standing(pool, subscriber, person.topic_id, now)
+        .await?
+        .is_none()
+    {
         return Ok(());
     }
     match act {
         Act::LeaveTopic(source) => {
             let scope = Scope::Topic(person.topic_id);
-            stop::unsubscribe(pool, &web.keyring, subscriber, scope, source, now).await.map(drop)?;
+            stop::unsubscribe(pool, &web.keyring, subscriber, scope, source, now)
+                .await
+                .map(drop)?;
         }
         Act::LeaveEverything => {
-            stop::unsubscribe(pool, &web.keyring, subscriber, Scope::Everything, Source::Page, now).await.map(drop)?;
+            stop::unsubscribe(
+                pool,
+                &web.keyring,
+                subscriber,
+                Scope::Everything,
+                Source::Page,
+                now,
+            )
+            .await
+            .map(drop)?;
         }
-        Act::Undo => stop::undo(pool, subscriber, person.topic_id, now).await.map(drop)?,
+        Act::Undo => stop::undo(pool, subscriber, person.topic_id, now)
+            .await
+            .map(drop)?,
     }
     Ok(())
 }
 
-async fn standing_page(web: &Web, person: UnsubscribeToken, done: bool) -> Result<Response, Problem> {
+async fn standing_page(
+    web: &Web,
+    person: UnsubscribeToken,
+    done: bool,
+) -> Result<Response, Problem> {
     let now = web.clock.now();
     let standing = stop::standing(&web.db.pool, person.subscriber_id, person.topic_id, now).await?;
     let standing = standing.ok_or(Problem::InvalidLink)?;
-    Ok(page(StatusCode::OK, &Page::of(Frame::of(&web.site), &standing, done, now)))
+    Ok(page(
+        StatusCode::OK,
+        &Page::of(Frame::of(&web.site), &standing, done, now),
+    ))
 }
 
 impl<'a> Page<'a> {
@@ -132,7 +155,9 @@ impl<'a> Page<'a> {
             _ => (heading, said),
         };
         let note = "Mail to your address is stopped for another reason, so nothing is sent to you at present.";
-        let left = standing.undo_until.map(|until| (until.as_second() - now.as_second() + 59) / 60);
+        let left = standing
+            .undo_until
+            .map(|until| (until.as_second() - now.as_second() + 59) / 60);
         Self {
             note: standing.suppressed.then_some(note),
             undo_minutes: left.filter(|minutes| *minutes > 0),
@@ -143,79 +168,5 @@ impl<'a> Page<'a> {
             topic,
             offer,
         }
-    }
-}
-
-// Both forms of RFC 8058 and of HTML: urlencoded and multipart. A body without a type is read as urlencoded.
-async fn read(mut request: Request) -> Option<Act> {
-    let kind = request.headers().get(header::CONTENT_TYPE).map_or(Some(""), |value| value.to_str().ok())?;
-    let fields = if kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-        multipart(Multipart::from_request(request, &()).await.ok()?).await?
-    } else {
-        if kind.is_empty() {
-            request.headers_mut().insert(header::CONTENT_TYPE, const { axum::http::HeaderValue::from_static("application/x-www-form-urlencoded") });
-        }
-        Form::<Vec<(String, String)>>::from_request(request, &()).await.ok()?.0
-    };
-    wanted(&fields)
-}
-
-async fn multipart(mut form: Multipart) -> Option<Vec<(String, String)>> {
-    let mut fields = Vec::new();
-    while let Some(field) = form.next_field().await.ok()? {
-        let name = field.name()?.to_owned();
-        fields.push((name, field.text().await.ok()?));
-        if fields.len() > MAX_FIELDS {
-            return None;
-        }
-    }
-    Some(fields)
-}
-
-fn wanted(fields: &[(String, String)]) -> Option<Act> {
-    let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.trim())).collect();
-    fields.sort_unstable();
-    match fields.as_slice() {
-        [("List-Unsubscribe", "One-Click")] => Some(Act::LeaveTopic(Source::OneClick)),
-        [("act", "leave"), ("from", "topic")] => Some(Act::LeaveTopic(Source::Page)),
-        [("act", "leave"), ("from", "everything")] => Some(Act::LeaveEverything),
-        [("act", "undo")] => Some(Act::Undo),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::body::Body;
-
-    async fn posted(kind: Option<&str>, body: &str) -> Option<Act> {
-        let mut request = Request::post("/u/x");
-        if let Some(kind) = kind {
-            request = request.header(header::CONTENT_TYPE, kind);
-        }
-        read(request.body(Body::from(body.to_owned())).unwrap()).await
-    }
-
-    #[tokio::test]
-    async fn one_click_is_read_in_both_forms() {
-        let one_click = Some(Act::LeaveTopic(Source::OneClick));
-        let multipart = "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n";
-        assert_eq!(posted(Some("application/x-www-form-urlencoded"), "List-Unsubscribe=One-Click").await, one_click);
-        assert_eq!(posted(Some("application/x-www-form-urlencoded; charset=utf-8"), "List-Unsubscribe=One-Click\r\n").await, one_click);
-        assert_eq!(posted(Some("multipart/form-data; boundary=b"), multipart).await, one_click);
-        assert_eq!(posted(None, "List-Unsubscribe=One-Click").await, one_click);
-    }
-
-    #[tokio::test]
-    async fn any_other_body_asks_for_nothing() {
-        for body in ["", "List-Unsubscribe=", "List-Unsubscribe=No", "list-unsubscribe", "act=leave", "act=leave&from=all",
-            "act=undo&act=leave&from=topic", "List-Unsubscribe=One-Click&act=undo", "from=topic&act=leave&x=1", "%ff=%ff"] {
-            assert_eq!(posted(Some("application/x-www-form-urlencoded"), body).await, None, "{body}");
-        }
-        assert_eq!(posted(Some("application/json"), "{\"List-Unsubscribe\":\"One-Click\"}").await, None);
-        assert_eq!(posted(Some("text/plain"), "List-Unsubscribe=One-Click").await, None);
-        assert_eq!(posted(Some("multipart/form-data"), "List-Unsubscribe=One-Click").await, None);
-        assert_eq!(posted(Some("multipart/form-data; boundary=b"), "--b\r\nbroken").await, None);
     }
 }
