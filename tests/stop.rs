@@ -1,5 +1,6 @@
 //! Leaving: what a stop ends, what it leaves alone, what takes it back, and that nothing slips through it.
 
+mod moments;
 mod story;
 
 use std::time::Duration;
