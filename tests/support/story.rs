@@ -162,6 +162,25 @@ impl Story {
         Arc::new(app.expect("settings that suffice"))
     }
 
+    /// Works for `time`, then dies: nothing is given back, no lease is ended, and what was under way stays where it was.
+    pub(crate) async fn work_and_die(&self, outlets: Vec<Outlet>, time: Duration) {
+        let (config, keyring, clock) = (self.app.config.clone(), self.app.keyring.clone(), self.app.clock.clone());
+        let url = self.app.database_url().to_owned();
+        let life = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let db = database::connect(&url, 5).await.expect("a database");
+                let outlets = outlets.into_iter().map(Arc::new).collect();
+                let app = App::with_outlets(Arc::new(config), db, keyring, Arc::new(clock), [7; 32], outlets).expect("settings that suffice");
+                let (_stop, told) = watch::channel(false);
+                // Whether the time ran out or nothing was left to do: it ends with its runtime, as a process does with its last breath.
+                let _ = tokio::time::timeout(time, jobs::run_until_idle(Arc::new(app), told)).await;
+            });
+            runtime.shutdown_background();
+        };
+        tokio::task::spawn_blocking(life).await.expect("no panic");
+    }
+
     /// Works until nothing is due.
     pub(crate) async fn run_until_idle(&self, app: &Arc<App>) {
         let (_stop, told) = watch::channel(false);
