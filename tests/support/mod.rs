@@ -7,11 +7,15 @@
 mod app;
 pub(crate) mod certificate;
 mod databases;
+pub(crate) mod door;
 pub(crate) mod relay;
+pub(crate) mod story;
+mod worker;
 
 use std::time::Duration;
 
 pub(crate) use app::TestApp;
+pub(crate) use worker::Worker;
 
 /// Waits until something outside this process has come about; fails the test when it has not within a minute.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
