@@ -239,7 +239,7 @@ pub async fn suppressions_of_address(conn: &mut PgConnection, hashes: &[Vec<u8>]
     rows.into_iter().map(SuppressionRow::read).collect()
 }
 
-/// Inserts a suppression; false when another transaction was first.
+/// Inserts a suppression and gives its id; none when another transaction was first.
 pub async fn insert_suppression(
     conn: &mut PgConnection,
     key_id: &str,
@@ -248,10 +248,10 @@ pub async fn insert_suppression(
     kind: Kind,
     reason: &str,
     now: Timestamp,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
+) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!(
         "INSERT INTO suppressions (address_hash, key_id, subscriber_id, kind, reason, at) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (address_hash, key_id, kind) WHERE lifted_at IS NULL DO NOTHING",
+         ON CONFLICT (address_hash, key_id, kind) WHERE lifted_at IS NULL DO NOTHING RETURNING id",
         hash,
         key_id,
         subscriber_id,
@@ -259,9 +259,8 @@ pub async fn insert_suppression(
         reason,
         to_db(now),
     )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await
 }
 
 /// Fills in whose the suppressed addresses are; hashes and ids go in pairs.

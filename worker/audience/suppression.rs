@@ -81,8 +81,8 @@ pub async fn history(conn: &mut PgConnection, keyring: &Keyring, address: &Email
     store::suppressions_of_address(conn, &hashes(keyring, address.key())).await
 }
 
-/// Records that an address must not be mailed; false when one of this kind stands already. Part of a stop: the caller
-/// holds the subscriber's row, or for an address without subscriber the audience lock.
+/// Records that an address must not be mailed and gives the row's id; none when one of this kind stands already. Part of
+/// a stop: the caller holds the subscriber's row, or for an address without subscriber the audience lock.
 pub async fn insert(
     conn: &mut PgConnection,
     keyring: &Keyring,
@@ -91,10 +91,10 @@ pub async fn insert(
     kind: Kind,
     reason: &str,
     now: Timestamp,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Option<i64>> {
     let standing = store::suppressions_of_address(conn, &hashes(keyring, address_key)).await?;
     if standing.iter().any(|s| s.kind == kind && s.lifted.is_none()) {
-        return Ok(false);
+        return Ok(None);
     }
     let (key_id, hash) = keyring.address_hash(address_key);
     store::insert_suppression(conn, &key_id, &hash, subscriber_id, kind, reason, now).await

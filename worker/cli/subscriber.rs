@@ -4,7 +4,7 @@
 
 use super::{
     Context,
-    table::{day, minute, table},
+    table::{Array, day, minute, table, unless_unread},
 };
 use crate::{
     audience::{
@@ -128,7 +128,7 @@ async fn list(ctx: &Context, topic: Option<&str>, limit: u32, json: bool) -> any
         None => None,
     };
     if json {
-        return list_json(&mut conn, topic_id).await;
+        return unless_unread(list_json(&mut conn, topic_id).await);
     }
     let total = listing::count_subscribers(&mut conn, topic_id).await?;
     let limit = if limit == 0 { i64::MAX } else { i64::from(limit) };
@@ -154,21 +154,14 @@ async fn list(ctx: &Context, topic: Option<&str>, limit: u32, json: bool) -> any
     Ok(())
 }
 
-// Page by page, one line for each person: a million of them need no memory.
 async fn list_json(conn: &mut PgConnection, topic_id: Option<i64>) -> anyhow::Result<()> {
-    let mut after = 0;
-    print!("[");
-    loop {
-        let page = listing::subscribers(conn, topic_id, after, PAGE).await?;
-        for person in &page {
-            print!("{}\n{}", if after == 0 { "" } else { "," }, serde_json::to_string(person)?);
-            after = person.id;
-        }
-        if (page.len() as i64) < PAGE {
-            println!("{}]", if after == 0 { "" } else { "\n" });
-            return Ok(());
-        }
+    let (mut array, mut after) = (Array::new(), Some(0));
+    while let Some(last) = after {
+        let page = listing::subscribers(conn, topic_id, last, PAGE).await?;
+        after = page.last().map(|person| person.id);
+        page.iter().try_for_each(|person| array.push(person))?;
     }
+    Ok(array.end()?)
 }
 
 fn topic_and_standing(topic: &listing::ListedTopic) -> String {

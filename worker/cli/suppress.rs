@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    table::{day, table},
+    table::{Array, day, table, unless_unread},
 };
 use crate::{
     audience::{
@@ -108,7 +108,7 @@ async fn list(ctx: &Context, limit: u32, json: bool) -> anyhow::Result<()> {
     let db = ctx.db().await?;
     let mut conn = db.pool.acquire().await?;
     if json {
-        return list_json(&mut conn).await;
+        return unless_unread(list_json(&mut conn).await);
     }
     let total = listing::count_suppressions(&mut conn).await?;
     let listed = listing::suppressions(&mut conn, 0, if limit == 0 { i64::MAX } else { i64::from(limit) }).await?;
@@ -128,19 +128,13 @@ async fn list(ctx: &Context, limit: u32, json: bool) -> anyhow::Result<()> {
 }
 
 async fn list_json(conn: &mut PgConnection) -> anyhow::Result<()> {
-    let mut after = 0;
-    print!("[");
-    loop {
-        let page = listing::suppressions(conn, after, PAGE).await?;
-        for suppression in &page {
-            print!("{}\n{}", if after == 0 { "" } else { "," }, serde_json::to_string(suppression)?);
-            after = suppression.id;
-        }
-        if (page.len() as i64) < PAGE {
-            println!("{}]", if after == 0 { "" } else { "\n" });
-            return Ok(());
-        }
+    let (mut array, mut after) = (Array::new(), Some(0));
+    while let Some(last) = after {
+        let page = listing::suppressions(conn, last, PAGE).await?;
+        after = page.last().map(|suppression| suppression.id);
+        page.iter().try_for_each(|suppression| array.push(suppression))?;
     }
+    Ok(array.end()?)
 }
 
 fn read(email: &str) -> anyhow::Result<EmailAddress> {

@@ -28,6 +28,9 @@ pub use crate::audience::consent::Source;
 /// How long a person can take back that she left.
 pub const UNDO: SignedDuration = SignedDuration::from_mins(30);
 
+/// Hosts' clocks may be so far apart: what a claim skipped on another host may bear a time before the leaving's.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(1);
+
 const RETRIES: usize = 5;
 
 /// What a person leaves.
@@ -112,7 +115,7 @@ pub async fn unsubscribe(
         (Scope::Topic(topic_id), _) => (store::leave_topic(&mut tx, subscriber_id, topic_id, now).await?, Some(topic_id)),
         (Scope::Everything, Some(key)) => {
             let reason = format!("she left everything ({})", source.as_str());
-            (suppression::insert(&mut tx, keyring, &key, Some(subscriber_id), Kind::UnsubscribeAll, &reason, now).await?, None)
+            (suppression::insert(&mut tx, keyring, &key, Some(subscriber_id), Kind::UnsubscribeAll, &reason, now).await?.is_some(), None)
         }
         // An erased person is suppressed already, and her address is known no more.
         (Scope::Everything, None) => (false, None),
@@ -139,19 +142,19 @@ pub async fn suppress(
         Whom::Subscriber(id) => (Some(id), lock(&mut tx, id).await?),
         Whom::Address(address) => (lock_by_address(&mut tx, address).await?, Some(address.key().to_owned())),
     };
-    let changed = match &key {
+    let added = match &key {
         Some(key) => suppression::insert(&mut tx, keyring, key, subscriber_id, kind, reason, now).await?,
-        None => false, // erased, and so suppressed already
+        None => None, // erased, and so suppressed already
     };
-    if changed && source == Source::Operator {
-        audience::insert_operator_act(&mut tx, "suppression added", "subscriber", subscriber_id, reason, now).await?;
+    if added.is_some() && source == Source::Operator {
+        audience::insert_operator_act(&mut tx, "suppression added", "suppression", added, reason, now).await?;
     }
     tx.commit().await?;
     let skipped = match subscriber_id {
         Some(id) => sweep(pool, id, now).await?,
         None => 0,
     };
-    Ok(Stopped { changed, skipped })
+    Ok(Stopped { changed: added.is_some(), skipped })
 }
 
 /// After a relay said that the address of a delivery does not exist: suppresses it as a hard bounce.
@@ -230,7 +233,7 @@ async fn undo_once(pool: &PgPool, subscriber_id: i64, topic_id: i64, now: Timest
         }
     };
     consent::record(&mut tx, subscriber_id, topic_id, Act::Restored, Source::Page, now).await?;
-    let queued = queue_again(&mut tx, subscriber_id, left.at, now).await?;
+    let queued = queue_again(&mut tx, subscriber_id, left.at - CLOCKS_APART, now).await?;
     tx.commit().await?;
     Ok(Undone::Lifted { scope: left.scope, queued })
 }
