@@ -2,6 +2,8 @@
 //!
 //! A key that nobody reads is an error that names it, so no setting is ignored in silence. `cli` loads it; everyone reads it.
 
+mod show;
+
 use ::config::{Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -263,7 +265,7 @@ impl Config {
 
     /// The effective settings as TOML, with secrets hidden.
     pub fn shown(&self) -> String {
-        super::config::show::shown(self)
+        show::shown(self)
     }
 
     /// A file in the user's data folder.
@@ -334,62 +336,6 @@ fn variables(environment: &HashMap<String, String>) -> Result<HashMap<String, St
 
 fn readable(error: &str) -> String {
     error.replace("missing field", "missing key").replace("unknown field", "unknown key").replace("missing configuration field", "missing key")
-}
-
-mod show {
-    use super::Config;
-    use secrecy::ExposeSecret;
-    use std::fmt::Write;
-
-    pub(super) fn shown(config: &Config) -> String {
-        let mut out = String::new();
-        let text = |value: &str| toml::Value::from(value).to_string();
-        let time = |value: std::time::Duration| text(&format!("{:#}", jiff::SignedDuration::try_from(value).unwrap_or_default()));
-        let mut section = |name: &str, keys: &[(&str, String)]| {
-            let _ = writeln!(out, "[{name}]");
-            for (key, value) in keys {
-                let _ = writeln!(out, "{key} = {value}");
-            }
-            out.push('\n');
-        };
-        let c = config;
-        section("site", &[("url", text(&c.site.url)), ("name", text(&c.site.name)), ("postal_address", text(&c.site.postal_address)),
-            ("disclaimer", text(&c.site.disclaimer)), ("colour", text(&c.site.colour)), ("language", text(&c.site.language))]);
-        section("mail", &[("from", text(&c.mail.from)), ("return_path", text(&c.mail.return_path)), ("helo", text(&c.mail.helo))]);
-        section("database", &[("url", text(&without_password(c.database.url.expose_secret()))), ("connections", c.database.connections.to_string()),
-            ("bin_folder", text(&c.database.bin_folder)), ("data_folder", text(&c.database.data_folder))]);
-        section("web", &[("host", text(&c.web.host)), ("port", c.web.port.to_string())]);
-        let keys = c.key_file().map(|p| p.display().to_string()).unwrap_or_default();
-        section("keys", &[("file", text(&keys))]);
-        for (name, relay) in &c.relays {
-            section(&format!("relays.{name}"), &[("url", text(&without_password(relay.url.expose_secret()))), ("connections", relay.connections.to_string())]);
-        }
-        section("delivery", &[("pretend", c.delivery.pretend.to_string()), ("lease", time(c.delivery.lease)), ("deadline", time(c.delivery.deadline)),
-            ("tolerance", time(c.delivery.tolerance)), ("first_retry", time(c.delivery.first_retry)), ("last_retry", time(c.delivery.last_retry)),
-            ("messages_per_connection", c.delivery.messages_per_connection.to_string()), ("claim", c.delivery.claim.to_string())]);
-        section("dkim", &[("domain", text(&c.dkim.domain)), ("selector", text(&c.dkim.selector)), ("key_file", text(&c.dkim.key_file)),
-            ("ed25519_selector", text(&c.dkim.ed25519_selector)), ("ed25519_key_file", text(&c.dkim.ed25519_key_file))]);
-        section("jobs", &[("sweep", text(&c.jobs.sweep)), ("prune", text(&c.jobs.prune)), ("partitions", text(&c.jobs.partitions)), ("keep_jobs", time(c.jobs.keep_jobs))]);
-        section("log", &[("format", text(&c.log.format))]);
-        out.trim_end().to_owned()
-    }
-
-    // user:password@ becomes user:***@; the last @ before the path ends the credentials.
-    fn without_password(url: &str) -> String {
-        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let hidden = match rest[..end].rsplit_once('@') {
-            Some((credentials, host)) => {
-                let user = credentials.split(':').next().unwrap_or_default();
-                format!("{user}:***@{host}{}", &rest[end..])
-            }
-            None => rest.to_owned(),
-        };
-        match hidden.split_once('?') {
-            Some((before, query)) if query.contains("password") => format!("{scheme}://{before}?***"),
-            _ => format!("{scheme}://{hidden}"),
-        }
-    }
 }
 
 #[cfg(test)]
