@@ -39,7 +39,7 @@ chosen AS (
         ~coalesce(had.bits, none.bits) AS left_over, stages.bits AS fitting
     FROM people CROSS JOIN none JOIN stages USING (bucket) LEFT JOIN had USING (id) LEFT JOIN handed USING (id)
 ),
-judged AS (
+judged AS MATERIALIZED (
     SELECT id, due_at, position(B'1' IN fitting & left_over) AS n,
         CASE
             WHEN paused_until > due_at THEN 'subscriber_paused'
