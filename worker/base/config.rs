@@ -257,6 +257,10 @@ impl Config {
         if self.relays.is_empty() {
             missing.push("relays.main.url (TIDINGS_RELAYS__MAIN__URL)");
         }
+        if self.site.url.starts_with("http://") && !is_loopback(&self.site.url) {
+            let why = "one-click unsubscribe works only over https (RFC 8058); plain http is for a loopback address";
+            return Err(ConfigError(format!("no mail can be sent: site.url: `{}` must begin with https://: {why}", self.site.url)));
+        }
         match missing.is_empty() {
             true => Ok(()),
             false => Err(ConfigError(format!("no mail can be sent before these are set: {}", missing.join(", ")))),
@@ -287,6 +291,12 @@ impl Config {
 
 fn ten() -> u16 {
     10
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    name == "localhost" || name == "[::1]" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn is_colour(text: &str) -> bool {
@@ -377,6 +387,27 @@ mod tests {
     fn a_relay_that_mails_nobody_is_refused_unless_allowed() {
         assert!(load(&[("TIDINGS_RELAYS__MAIN__URL", "memory:")]).is_err());
         assert!(load(&[("TIDINGS_RELAYS__MAIN__URL", "memory:"), ("TIDINGS_DELIVERY__PRETEND", "true")]).is_ok());
+    }
+
+    #[test]
+    fn mail_is_not_sent_with_links_that_are_neither_https_nor_loopback() {
+        let ready = |url| {
+            load(&[
+                ("TIDINGS_SITE__URL", url),
+                ("TIDINGS_SITE__NAME", "n"),
+                ("TIDINGS_SITE__POSTAL_ADDRESS", "p"),
+                ("TIDINGS_MAIL__FROM", "a@example.org"),
+                ("TIDINGS_RELAYS__MAIN__URL", "smtp://127.0.0.1:25"),
+            ])
+            .unwrap()
+            .ready_to_send()
+        };
+        for good in ["https://news.example.org", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:80"] {
+            assert!(ready(good).is_ok(), "{good}");
+        }
+        for bad in ["http://news.example.org", "http://127.0.0.1.example.org", "http://localhost.example.org:80"] {
+            assert!(ready(bad).unwrap_err().to_string().contains("https://"), "{bad}");
+        }
     }
 
     #[test]

@@ -64,8 +64,14 @@ impl App {
             address => EmailAddress::parse(address).context("mail.return_path")?,
         };
         let signer = Signer::from_config(&config.dkim)?;
-        if signer.is_none() {
-            tracing::warn!("mails go unsigned: set dkim.domain, dkim.selector and dkim.key_file (`tidings dkim new` makes a key)");
+        match &signer {
+            None => tracing::warn!("mails go unsigned: set dkim.domain, dkim.selector and dkim.key_file (`tidings dkim new` makes a key)"),
+            Some(signer) if !signer.is_aligned(from.address.domain()) => tracing::warn!(
+                "dkim.domain `{}` is not aligned with the domain of mail.from, `{}`: receivers' DMARC checks will not count the signature",
+                signer.domain(),
+                from.address.domain()
+            ),
+            Some(_) => {}
         }
         let setup = Setup {
             db,
