@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use tidings::campaigns::schedule::{Rule, Schedule};
-use tidings::campaigns::zone;
+use tidings::base::zone;
 
 const FIRST_DAY: Date = date(2024, 1, 1);
 const YEARS: i16 = 10;

@@ -3,8 +3,11 @@
 //! `NewSubscriber` exists only when everything in it is valid; the command line, the import and later the forms read it
 //! from text here, so that all of them refuse the same things in the same words.
 
-use crate::base::address::{AddressError, EmailAddress};
-use jiff::{civil::Date, tz::TimeZoneDatabase};
+use crate::base::{
+    address::{AddressError, EmailAddress},
+    zone::{self, ZoneError},
+};
+use jiff::civil::Date;
 
 /// The longest name that is kept, in characters.
 pub const MAX_NAME: usize = 200;
@@ -35,8 +38,8 @@ pub enum ParticularError {
     #[error("the name is longer than {MAX_NAME} characters")]
     NameLength,
     /// No such zone.
-    #[error("`{0}` is no time zone: an IANA name such as Europe/London was expected")]
-    Zone(String),
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
     /// No such date.
     #[error("`{0}` is no date: YYYY-MM-DD was expected")]
     StageDate(String),
@@ -58,11 +61,10 @@ impl NewSubscriber {
 }
 
 /// The spelling of a zone in the tz database, whatever case it was given in.
-pub fn canonical_zone(text: &str) -> Result<String, ParticularError> {
-    let unknown = || ParticularError::Zone(shown(text));
+pub fn canonical_zone(text: &str) -> Result<String, ZoneError> {
     // The database that is compiled in, as for campaigns: what a host has installed may lack a name.
-    let zone = TimeZoneDatabase::bundled().get(text.trim()).map_err(|_| unknown())?;
-    if zone.is_unknown() { Err(unknown()) } else { zone.iana_name().map(str::to_owned).ok_or_else(unknown) }
+    let zone = zone::find(text)?;
+    Ok(zone.iana_name().unwrap_or(text).to_owned())
 }
 
 fn read_name(text: &str) -> Result<String, ParticularError> {

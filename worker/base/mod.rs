@@ -11,3 +11,4 @@ pub mod postgres;
 pub mod time;
 pub mod token;
 pub mod wake;
+pub mod zone;

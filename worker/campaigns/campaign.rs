@@ -9,7 +9,8 @@ use sqlx::{Acquire, PgConnection};
 use super::schedule::{Rule, Schedule};
 use super::states::{CampaignState, Late};
 use super::store::{self, Campaign, Next};
-use super::{CampaignError, due, edition, zone};
+use super::{CampaignError, due, edition};
+use crate::base::zone;
 use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
 

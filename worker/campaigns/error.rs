@@ -2,7 +2,7 @@
 
 use super::schedule::RuleError;
 use super::states::CampaignState;
-use super::zone::ZoneError;
+use crate::base::zone::ZoneError;
 
 /// What went wrong with a campaign.
 #[derive(Debug, thiserror::Error)]

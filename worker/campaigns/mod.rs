@@ -17,6 +17,5 @@ pub mod schedule;
 pub mod states;
 pub mod store;
 pub mod weekly;
-pub mod zone;
 
 pub use error::CampaignError;

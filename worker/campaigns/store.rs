@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use super::CampaignError;
 use super::schedule::{Rule, Schedule};
 use super::states::{CampaignState, Late};
-use super::zone;
+use crate::base::zone;
 use crate::base::database::violated;
 use crate::base::time::{civil_from_db, civil_to_db, from_db, to_db};
 

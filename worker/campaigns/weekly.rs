@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::edition::Occurrence;
 use super::schedule::{Rule, Schedule};
-use super::zone;
+use crate::base::zone;
 use crate::base::database::{is_to_be_retried, violated};
 use crate::base::time::{civil_to_db, from_db, to_db};
 use crate::base::wake::{self, Job};

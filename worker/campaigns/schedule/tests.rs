@@ -3,7 +3,7 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::campaigns::zone;
+use crate::base::zone;
 
 fn at(text: &str) -> Rule {
     Rule::at(text).unwrap()

@@ -3,7 +3,7 @@
 //! Not from the pool: after a time-out a connection may hang for ever, and here it is simply thrown away.
 
 use super::Setup;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use std::{future::Future, time::Duration};
 
 /// How long any statement of the pump may take before its connection is given up.
@@ -21,7 +21,8 @@ impl Line {
     /// The connection, made if there is none.
     pub(super) async fn get(&mut self, setup: &Setup) -> sqlx::Result<&mut PgConnection> {
         if self.conn.is_none() {
-            let options = setup.db.pool.connect_options();
+            // A plan made while a month's partition was still empty would go on reading the whole of it when it is full.
+            let options = PgConnectOptions::clone(&setup.db.pool.connect_options()).options([("enable_seqscan", "off"), ("jit", "off")]);
             self.conn = Some(within(PgConnection::connect_with(&options)).await?);
         }
         self.conn.as_mut().ok_or(sqlx::Error::PoolClosed)

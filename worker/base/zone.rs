@@ -1,14 +1,17 @@
 //! The time zones of the tz database that is compiled in, so that every worker dates an edition alike.
 //!
-//! Owns the look-up of a name (upper and lower case are one) and the suggestions for a wrong one. `store` reads a
-//! campaign's zone by it; `weekly` walks all zones to say when each is due.
+//! Owns the look-up of a name (upper and lower case are one) and the suggestions for a wrong one. The audience reads
+//! a subscriber's zone by it, campaigns their own; planning walks all zones to say when each is due.
 
 use std::sync::LazyLock;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+/// No name of a zone is longer, in characters.
+const LONGEST: usize = 64;
+
 /// A name that is no zone of the tz database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is no time zone of the tz database: expected a name such as `Europe/London`{}", near(suggestions))]
 pub struct ZoneError {
     name: String,
@@ -19,7 +22,9 @@ pub struct ZoneError {
 pub fn find(name: &str) -> Result<TimeZone, ZoneError> {
     let name = name.trim();
     let zone = TimeZoneDatabase::bundled().get(name).ok().filter(|zone| !zone.is_unknown());
-    zone.ok_or_else(|| ZoneError { name: name.to_owned(), suggestions: suggestions(name) })
+    // What is far too long to be a name is neither shown whole nor compared with any.
+    let shown: String = name.chars().take(LONGEST).collect();
+    zone.ok_or_else(|| ZoneError { suggestions: if shown == name { suggestions(name) } else { Vec::new() }, name: shown })
 }
 
 /// Every zone by name, in the order of the names.
