@@ -3,6 +3,7 @@
 //! Not from the pool: after a time-out a connection may hang for ever, and here it is simply thrown away.
 
 use super::Setup;
+use crate::base::database::let_go_when_frozen;
 use sqlx::{Connection, PgConnection};
 use std::{future::Future, time::Duration};
 
@@ -22,7 +23,11 @@ impl Line {
     pub(super) async fn get(&mut self, setup: &Setup) -> sqlx::Result<&mut PgConnection> {
         if self.conn.is_none() {
             let options = setup.db.pool.connect_options();
-            self.conn = Some(within(PgConnection::connect_with(&options)).await?);
+            let mut conn = within(PgConnection::connect_with(&options)).await?;
+            // Long before a lease is over, so that whoever buries a frozen worker finds its rows free.
+            let idle = (setup.delivery.lease / 3).min(Duration::from_secs(10));
+            within(let_go_when_frozen(&mut conn, idle)).await?;
+            self.conn = Some(conn);
         }
         self.conn.as_mut().ok_or(sqlx::Error::PoolClosed)
     }
