@@ -2,6 +2,7 @@
 //!
 //! `cli` connects; every store takes a `&mut PgConnection` of the pool, so that its caller owns the transaction.
 
+use super::outage::Outage;
 use apalis_postgres::PostgresStorage;
 use sqlx::{
     Connection, PgConnection, PgPool,
@@ -15,6 +16,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 /// The oldest Postgres that the statements were written for.
 const OLDEST_SERVER: i32 = 15_00_00;
 
+/// How long a transaction may stay idle: none of ours waits for anything but the database.
+const TRANSACTION_IDLE: Duration = Duration::from_secs(10);
+
 /// A migrated database.
 #[derive(Debug, Clone)]
 pub struct Db {
@@ -22,6 +26,8 @@ pub struct Db {
     pub pool: PgPool,
     /// The label of this installation, part of every Message-ID.
     pub label: String,
+    /// Whether it answers, as this process sees it.
+    pub outage: Outage,
 }
 
 /// Why there is no database to work with, each in a sentence that says what to do.
@@ -84,11 +90,21 @@ pub async fn connect(url: &str, connections: u32) -> Result<Db, DatabaseError> {
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(30))
+        .after_connect(|conn, _| Box::pin(let_go_when_frozen(conn, TRANSACTION_IDLE)))
         .connect_with(options)
         .await?;
     migrate(&pool).await?;
     let label = sqlx::query_scalar!("SELECT label FROM installation").fetch_one(&pool).await?;
-    Ok(Db { pool, label })
+    Ok(Db { pool, label, outage: Outage::default() })
+}
+
+/// Has Postgres end a transaction of this connection that stays idle for `time`, and so let go of its locks.
+///
+/// A process that is frozen or cut off in the middle of one would else keep everyone from those rows for as long as it is.
+pub async fn let_go_when_frozen(conn: &mut PgConnection, time: Duration) -> sqlx::Result<()> {
+    let milliseconds = time.as_millis().max(1).to_string();
+    sqlx::query("SELECT set_config('idle_in_transaction_session_timeout', $1, false)").bind(milliseconds).execute(conn).await?;
+    Ok(())
 }
 
 /// Brings the schema up to date, ours and the queue's; cheap when it is, safe from several processes at once.

@@ -33,15 +33,13 @@ pub async fn run_until_idle(app: Arc<App>, mut told: watch::Receiver<bool>) -> a
         let app = app.clone();
         async move { pump_on(&app, stopped).await }
     });
-    let mut troubled = false;
+    let mut outlook = app.setup.db.outage.outlook();
     let ended = loop {
         match look_once(&app, &boot).await {
             Ok(true) => break Ok(()),
-            Ok(false) => troubled = false,
-            Err(error) if !std::mem::replace(&mut troubled, true) => {
-                tracing::error!(error = format!("{error:#}"), "the database does not answer: this worker waits for it");
-            }
-            Err(_) => {}
+            Ok(false) => outlook.well(),
+            Err(error) if matches!(error.downcast_ref(), Some(PumpError::ClocksApart(_))) => break Err(error),
+            Err(error) => outlook.failed(&format!("{error:#}")),
         }
         tokio::select! {
             ended = &mut pump => break ended?.map_err(Into::into),
@@ -79,6 +77,7 @@ async fn pump_on(app: &App, stop: watch::Receiver<bool>) -> Result<(), PumpError
         match pump::run(app.setup.clone(), app.bell.clone(), stop.clone()).await {
             Ok(()) => return Ok(()),
             Err(error @ PumpError::ClocksApart(_)) => return Err(error),
+            Err(error @ PumpError::ClaimInDoubt) => tracing::info!(%error, "the pump starts anew"),
             Err(error) => tracing::error!(%error, "the pump ended and starts anew"),
         }
         let mut stop = stop.clone();

@@ -9,13 +9,14 @@ use crate::{
         wake::{self, Job},
     },
     campaigns::{due, weekly},
-    delivery::ledger::lease,
+    delivery::{ledger::lease, pump},
 };
 
 /// Opens what is due and has it planned, settles what the dead left, finishes what is done.
 pub async fn sweep(app: &App) -> anyhow::Result<()> {
     let now = app.setup.clock.now();
     let mut conn = app.setup.db.pool.acquire().await?;
+    pump::check_clocks(&app.setup, &mut conn).await?;
     lease::bury(&mut conn, app.setup.delivery.lease, now).await?;
     due::open_due(&mut conn, now).await?;
     due::start_due(&mut conn, now).await?;

@@ -57,6 +57,9 @@ pub struct Claim {
 /// Claims up to `limit` due deliveries of an edition for `worker`.
 pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now: Timestamp, limit: i64) -> sqlx::Result<Claim> {
     let mut tx = conn.begin().await?;
+    if !present(&mut tx, worker).await? {
+        return Ok(Claim::default());
+    }
     let Some(open) = look_at(&mut tx, edition_id).await? else { return Ok(Claim::default()) };
     let mut claim = Claim::default();
     if open.late != "fire" && late_ones(&mut tx, edition_id, &open, now).await? {
@@ -82,6 +85,9 @@ pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now:
 /// Claims up to `limit` due deliveries without an edition.
 pub async fn transactional(conn: &mut PgConnection, worker: i64, now: Timestamp, limit: i64) -> sqlx::Result<Claim> {
     let mut tx = conn.begin().await?;
+    if !present(&mut tx, worker).await? {
+        return Ok(Claim::default());
+    }
     let ids = sqlx::query!(
         "SELECT period, id FROM deliveries WHERE edition_id IS NULL AND ready_at <= $1 ORDER BY ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED",
         to_db(now),
@@ -94,6 +100,12 @@ pub async fn transactional(conn: &mut PgConnection, worker: i64, now: Timestamp,
     take(&mut tx, worker, &ids, now, &mut claim).await?;
     tx.commit().await?;
     Ok(claim)
+}
+
+// The row is held, so that a burial waits for this claim and finds what it took: what a gone worker holds nobody looks for.
+async fn present(conn: &mut PgConnection, worker: i64) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar!("SELECT id FROM workers WHERE id = $1 AND gone_at IS NULL FOR SHARE", worker).fetch_optional(conn).await?;
+    Ok(found.is_some())
 }
 
 struct Open {

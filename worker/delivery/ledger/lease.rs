@@ -33,6 +33,11 @@ pub async fn renew(conn: &mut PgConnection, worker: i64) -> sqlx::Result<Renewal
     Ok(Renewal { present: row.present, database_now: from_db(row.now) })
 }
 
+/// The database's clock.
+pub async fn database_now(conn: &mut PgConnection) -> sqlx::Result<Timestamp> {
+    Ok(from_db(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await?))
+}
+
 /// Ends a worker in order: what it still held goes back to queued.
 pub async fn leave(conn: &mut PgConnection, worker: i64, now: Timestamp) -> sqlx::Result<()> {
     let mut tx = conn.begin().await?;

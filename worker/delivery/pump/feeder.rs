@@ -40,24 +40,23 @@ pub(super) async fn run(
     mut halted: watch::Receiver<bool>,
 ) {
     let mut line = Line::new();
-    let mut told = false;
+    let mut outlook = setup.db.outage.outlook();
+    let mut claiming = false;
     while !*halted.borrow() {
-        let fed = match lease.is_fresh() {
-            true => feed(&setup, &lease, &mut line, &stock, &hungry).await,
-            false => Ok(false),
-        };
-        let again = match fed {
-            Ok(fed) => {
-                if std::mem::take(&mut told) {
-                    tracing::info!("the database answers again: sending goes on");
-                }
+        // The commit of a claim may be done though its answer was lost: what it took is in nobody's hands, and is given back
+        // when this worker leaves. So the pump ends as soon as that can be written, and another one begins.
+        if claiming && line.get(&setup).await.is_ok() {
+            return;
+        }
+        let again = match feed(&setup, &lease, &mut line, &stock, &hungry, &mut claiming).await {
+            Ok(None) => false,
+            Ok(Some(fed)) => {
+                outlook.well();
                 fed
             }
             Err(error) => {
                 line.cut();
-                if !std::mem::replace(&mut told, true) {
-                    tracing::error!(%error, "the database does not answer: nothing is claimed until it does");
-                }
+                outlook.failed(&error);
                 false
             }
         };
@@ -71,12 +70,25 @@ pub(super) async fn run(
     }
 }
 
-// Whether anything was claimed, so that it is worth looking again as soon as there is room.
-async fn feed(setup: &Setup, lease: &Lease, line: &mut Line, stock: &mpsc::Sender<Held>, hungry: &AtomicBool) -> sqlx::Result<bool> {
+// Whether anything was claimed, so that it is worth looking again as soon as there is room; `None`: nothing may be claimed
+// now. `claiming` is true while a claim is under way, and stays so when its answer is lost.
+async fn feed(
+    setup: &Setup,
+    lease: &Lease,
+    line: &mut Line,
+    stock: &mpsc::Sender<Held>,
+    hungry: &AtomicBool,
+    claiming: &mut bool,
+) -> sqlx::Result<Option<bool>> {
+    if *claiming || !lease.is_fresh() {
+        return Ok(None);
+    }
     let now = setup.clock.now();
     let mut fed = false;
     let conn = line.get(setup).await?;
+    *claiming = true;
     let claim = within(claim::transactional(conn, lease.worker, now, room(stock))).await?;
+    *claiming = false;
     fed |= put(stock, claim.taken).await;
     within(look::start_due(line.get(setup).await?, now)).await?;
     let due = within(look::editions_due(line.get(setup).await?, now)).await?;
@@ -85,13 +97,16 @@ async fn feed(setup: &Setup, lease: &Lease, line: &mut Line, stock: &mpsc::Sende
     for edition in due {
         let room = room(stock);
         if room == 0 {
-            return Ok(true);
+            return Ok(Some(true));
         }
-        let claim = within(claim::edition(line.get(setup).await?, lease.worker, edition, now, room)).await?;
+        let conn = line.get(setup).await?;
+        *claiming = true;
+        let claim = within(claim::edition(conn, lease.worker, edition, now, room)).await?;
+        *claiming = false;
         fed |= claim.ended > 0;
         fed |= put(stock, claim.taken).await;
     }
-    Ok(fed)
+    Ok(Some(fed))
 }
 
 fn room(stock: &mpsc::Sender<Held>) -> i64 {

@@ -5,7 +5,8 @@ use super::{
     PumpError, Setup,
     line::{Line, within},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::PgConnection;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -58,7 +59,7 @@ pub(super) async fn enter(setup: &Setup) -> Result<i64, PumpError> {
     let mut conn = setup.db.pool.acquire().await?;
     let worker = lease::register(&mut conn, &setup.name).await?;
     let renewal = lease::renew(&mut conn, worker).await?;
-    if let Err(error) = agree(setup, renewal) {
+    if let Err(error) = agree(setup, renewal.database_now) {
         lease::leave(&mut conn, worker, setup.clock.now()).await?;
         return Err(error);
     }
@@ -79,7 +80,7 @@ pub(super) async fn keep(setup: Arc<Setup>, held: Lease) {
                 held.lost.send_replace(true);
                 return;
             }
-            Ok(renewal) => match agree(&setup, renewal) {
+            Ok(renewal) => match agree(&setup, renewal.database_now) {
                 Ok(()) => *held.renewed.lock().expect("no holder panics") = began,
                 Err(error) => tracing::error!("{error}"),
             },
@@ -89,6 +90,11 @@ pub(super) async fn keep(setup: Arc<Setup>, held: Lease) {
             }
         }
     }
+}
+
+/// Refuses when this host's clock is not the database's.
+pub(super) async fn check_clocks(setup: &Setup, conn: &mut PgConnection) -> Result<(), PumpError> {
+    agree(setup, lease::database_now(conn).await?)
 }
 
 /// Gives back what is left, when that can be done; else the lease runs out by itself.
@@ -108,8 +114,8 @@ async fn renew(setup: &Setup, line: &mut Line, worker: i64) -> sqlx::Result<leas
     within(lease::renew(conn, worker)).await
 }
 
-fn agree(setup: &Setup, renewal: lease::Renewal) -> Result<(), PumpError> {
-    let apart: SignedDuration = setup.clock.now().duration_since(renewal.database_now);
+fn agree(setup: &Setup, database_now: Timestamp) -> Result<(), PumpError> {
+    let apart: SignedDuration = setup.clock.now().duration_since(database_now);
     match setup.clock.is_manual() || apart.abs() <= lease::CLOCKS_APART {
         true => Ok(()),
         false => Err(PumpError::ClocksApart(apart)),

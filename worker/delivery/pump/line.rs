@@ -3,6 +3,7 @@
 //! Not from the pool: after a time-out a connection may hang for ever, and here it is simply thrown away.
 
 use super::Setup;
+use crate::base::database::let_go_when_frozen;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use std::{future::Future, time::Duration};
 
@@ -23,7 +24,11 @@ impl Line {
         if self.conn.is_none() {
             // A plan made while a month's partition was still empty would go on reading the whole of it when it is full.
             let options = PgConnectOptions::clone(&setup.db.pool.connect_options()).options([("enable_seqscan", "off"), ("jit", "off")]);
-            self.conn = Some(within(PgConnection::connect_with(&options)).await?);
+            let mut conn = within(PgConnection::connect_with(&options)).await?;
+            // Long before a lease is over, so that whoever buries a frozen worker finds its rows free.
+            let idle = (setup.delivery.lease / 3).min(Duration::from_secs(10));
+            within(let_go_when_frozen(&mut conn, idle)).await?;
+            self.conn = Some(conn);
         }
         self.conn.as_mut().ok_or(sqlx::Error::PoolClosed)
     }

@@ -14,6 +14,7 @@ mod scribe;
 use super::{dkim::Signer, message::Mailbox, relay::Relay, render::Templates};
 use crate::base::{address::EmailAddress, clock::Clock, config::Delivery, database::Db, keys::Keyring};
 use rand_chacha::ChaCha8Rng;
+use sqlx::PgConnection;
 use std::{
     sync::{
         Arc, Mutex,
@@ -114,9 +115,17 @@ pub enum PumpError {
     /// The database could not be reached at the start.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The database's answer to a claim was lost.
+    #[error("the answer to a claim was lost: what it may have taken is given back")]
+    ClaimInDoubt,
     /// A task of the pump panicked.
     #[error("a part of the pump failed: {0}")]
     Part(#[from] tokio::task::JoinError),
+}
+
+/// Refuses when this host's clock is not the database's: what is due must not be judged by it.
+pub async fn check_clocks(setup: &Setup, conn: &mut PgConnection) -> Result<(), PumpError> {
+    lease::check_clocks(setup, conn).await
 }
 
 /// How long hand-overs under way may take when the worker is told to end.
@@ -132,8 +141,8 @@ pub async fn run(setup: Arc<Setup>, bell: Bell, mut stop: watch::Receiver<bool>)
     // Ends the feeder and the connections; the scribe and the lease outlive them, to write what they leave.
     let (halt, halted) = watch::channel(false);
 
-    let (scribe, scribing) = scribe::start(setup.clone(), lease.clone(), bell.clone(), hungry.clone());
-    let keeping = tokio::spawn(lease::keep(setup.clone(), lease.clone()));
+    let (scribe, mut scribing) = scribe::start(setup.clone(), lease.clone(), bell.clone(), hungry.clone());
+    let mut keeping = tokio::spawn(lease::keep(setup.clone(), lease.clone()));
     let (stock, taking) = mpsc::channel(usize::from(setup.delivery.claim));
     let taking = Arc::new(tokio::sync::Mutex::new(taking));
     let letters = Arc::new(letter::Letters::new(setup.clone()));
@@ -149,7 +158,10 @@ pub async fn run(setup: Arc<Setup>, bell: Bell, mut stop: watch::Receiver<bool>)
     let ended = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
         () = lease.lost() => Err(PumpError::LeaseLost),
-        Some(Err(panic)) = parts.join_next() => Err(PumpError::Part(panic)),
+        // Only the feeder ends by itself, and the connections then have nothing more to take.
+        Some(part) = parts.join_next() => Err(part.map_or_else(PumpError::Part, |()| PumpError::ClaimInDoubt)),
+        Err(panic) = &mut scribing => Err(PumpError::Part(panic)),
+        Err(panic) = &mut keeping => Err(PumpError::Part(panic)),
     };
     let _ = halt.send(true);
     // What is being handed over may finish; a relay that takes longer leaves its delivery unconfirmed.
@@ -157,7 +169,7 @@ pub async fn run(setup: Arc<Setup>, bell: Bell, mut stop: watch::Receiver<bool>)
     if drained.is_err() {
         parts.shutdown().await;
     }
-    if tokio::time::timeout(WRITE_OUT, scribing).await.is_err() {
+    if !scribing.is_finished() && tokio::time::timeout(WRITE_OUT, scribing).await.is_err() {
         tracing::error!("the database did not take the last results: their deliveries become unconfirmed");
     }
     keeping.abort();

@@ -1,7 +1,7 @@
 //! The scribe writes for all connections: their results and their next marks, in one commit after another.
 //!
 //! Whoever asks while a commit is under way shares the next one. When the database cannot be written, no mark is given and so
-//! sending stops; results wait here until they can be written, and say so once.
+//! sending stops; results wait here until they can be written.
 
 use super::{
     super::{
@@ -12,6 +12,7 @@ use super::{
     lease::Lease,
     line::{Line, within},
 };
+use crate::base::outage::Outlook;
 use std::{
     collections::HashMap,
     sync::{
@@ -71,6 +72,7 @@ pub(super) fn start(setup: Arc<Setup>, lease: Lease, bell: Bell, hungry: Arc<Ato
 
 async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>, bell: Bell, hungry: Arc<AtomicBool>) {
     let mut line = Line::new();
+    let mut outlook = setup.db.outage.outlook();
     let mut batch = Vec::with_capacity(AT_ONCE);
     while inbox.recv_many(&mut batch, AT_ONCE).await > 0 {
         let mut records = Vec::new();
@@ -84,7 +86,7 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
             }
         }
         let began = Instant::now();
-        let marked = write(&setup, &lease, &mut line, &records, &marks).await;
+        let marked = write(&setup, &lease, &mut line, &mut outlook, &records, &marks).await;
         let begin_body_before = began + lease.body_begins_within();
         for (key, answer) in answers {
             // Err: the connection was ended; its mark is taken back when the worker leaves.
@@ -97,7 +99,14 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
 }
 
 // Never gives up on results. Marks are asked for once: when that fails, their commit is in doubt, so they are taken back.
-async fn write(setup: &Setup, lease: &Lease, line: &mut Line, records: &[Record], marks: &[Mark]) -> HashMap<Key, i32> {
+async fn write(
+    setup: &Setup,
+    lease: &Lease,
+    line: &mut Line,
+    outlook: &mut Outlook,
+    records: &[Record],
+    marks: &[Mark],
+) -> HashMap<Key, i32> {
     match try_write(setup, lease, line, records, if lease.is_fresh() { marks } else { &[] }).await {
         Ok(marked) => {
             let refused: Vec<Mark> = marks.iter().filter(|m| !marked.contains_key(&m.key)).copied().collect();
@@ -105,28 +114,31 @@ async fn write(setup: &Setup, lease: &Lease, line: &mut Line, records: &[Record]
                 return marked;
             }
             // These were not marked, and are settled with the rest when the database answers again.
-            settle_later(setup, lease, line, &[], &refused).await;
+            settle_later(setup, lease, line, outlook, &[], &refused).await;
             // The others' time runs on; those whose turn came too late are given up by their connections.
             marked
         }
         Err(error) => {
-            tracing::error!(%error, "the ledger cannot be written: sending has stopped until it can");
-            settle_later(setup, lease, line, records, marks).await;
-            tracing::info!("the ledger can be written again: sending goes on");
+            outlook.failed(&error);
+            settle_later(setup, lease, line, outlook, records, marks).await;
             HashMap::new()
         }
     }
 }
 
-async fn settle_later(setup: &Setup, lease: &Lease, line: &mut Line, records: &[Record], marks: &[Mark]) {
+async fn settle_later(setup: &Setup, lease: &Lease, line: &mut Line, outlook: &mut Outlook, records: &[Record], marks: &[Mark]) {
     let mut wait = Duration::from_millis(100);
     loop {
         line.cut();
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(2));
-        let written = try_write(setup, lease, line, records, &[]).await;
-        if written.is_ok() && try_take_back(setup, lease, line, marks).await.is_ok() {
-            return;
+        let settled = async {
+            try_write(setup, lease, line, records, &[]).await?;
+            try_take_back(setup, lease, line, marks).await
+        };
+        match settled.await {
+            Ok(()) => return outlook.well(),
+            Err(error) => outlook.failed(&error),
         }
     }
 }
