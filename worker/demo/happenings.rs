@@ -1,4 +1,4 @@
-//! What happens to a list between mails: people leave by one click, and an operator is asked to leave someone alone.
+//! What happens to people between mails: people leave by one click, and an operator is asked to leave someone alone.
 //!
 //! Each goes the way it goes in earnest: over HTTP from the header of a caught mail, or by the stop that the command line calls.
 

@@ -61,6 +61,11 @@ pub async fn run_until_idle(app: Arc<App>, mut told: watch::Receiver<bool>) -> a
     ended
 }
 
+/// Whether nothing is left to do at this instant, for whoever turns the clock by hand; what the next tick would do is done at once.
+pub async fn is_idle(app: &App) -> anyhow::Result<bool> {
+    look_once(app, "").await
+}
+
 // Whether nothing is left. What a job would do at its next tick is done here at once.
 async fn look_once(app: &App, boot: &str) -> anyhow::Result<bool> {
     sweep(app).await?;
