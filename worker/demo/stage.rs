@@ -154,10 +154,10 @@ fn settings(folder: &Folder, pages: &str, catcher: &Catcher, postgres: &Embedded
     let path = |path: &Path| path.display().to_string();
     let settings = [
         ("SITE__URL", pages.to_owned()),
-        ("SITE__NAME", "The Lamplight Letter".to_owned()),
-        ("SITE__POSTAL_ADDRESS", "The Lamplight Letter, 1 Example Street, Exampletown EX1 1EX".to_owned()),
+        ("SITE__NAME", "Example Home".to_owned()),
+        ("SITE__POSTAL_ADDRESS", "Example Home, 1 Example Street, Exampletown EX1 1EX".to_owned()),
         ("SITE__DISCLAIMER", "General information. It does not replace advice from someone who knows you and your health.".to_owned()),
-        ("MAIL__FROM", "The Lamplight Letter <tips@example.org>".to_owned()),
+        ("MAIL__FROM", "Example Home <tips@example.org>".to_owned()),
         ("MAIL__HELO", "demo.example.org".to_owned()),
         ("DATABASE__URL", postgres.url(DATABASE)),
         ("KEYS__FILE", path(&folder.keys())),
