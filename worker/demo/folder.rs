@@ -42,7 +42,7 @@ pub(super) struct Ports {
 
 impl Folder {
     /// Opens the folder, made when it is missing; `fresh` empties it first.
-    pub(super) fn open(wanted: Option<&Path>, fresh: bool, screen: &Screen) -> anyhow::Result<Self> {
+    pub(super) async fn open(wanted: Option<&Path>, fresh: bool, screen: &Screen) -> anyhow::Result<Self> {
         let path = match wanted {
             Some(path) => std::path::absolute(path)?,
             None => usual_place(screen)?,
@@ -52,7 +52,7 @@ impl Folder {
         let lock = lock(&path)?;
         let folder = Self { path, _lock: lock };
         if fresh {
-            folder.empty()?;
+            folder.empty().await?;
         }
         screen.line(format_args!("data      {}", folder.path.display()));
         Ok(folder)
@@ -90,8 +90,8 @@ impl Folder {
         self.path.join("dkim.pem")
     }
 
-    fn empty(&self) -> anyhow::Result<()> {
-        remove_server(&self.postgres())?;
+    async fn empty(&self) -> anyhow::Result<()> {
+        remove_server(&self.postgres()).await?;
         for path in [self.mails(), self.keys(), self.dkim_key()] {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             match removed {
@@ -156,11 +156,11 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     }
 }
 
-fn remove_server(folder: &Path) -> anyhow::Result<()> {
+async fn remove_server(folder: &Path) -> anyhow::Result<()> {
     let began = tokio::time::Instant::now();
     loop {
         match EmbeddedPostgres::remove(folder) {
-            Err(PostgresError::InUse { .. }) if began.elapsed() < SERVER_ENDS_WITHIN => std::thread::sleep(Duration::from_millis(100)),
+            Err(PostgresError::InUse { .. }) if began.elapsed() < SERVER_ENDS_WITHIN => tokio::time::sleep(Duration::from_millis(100)).await,
             removed => return Ok(removed?),
         }
     }
@@ -170,28 +170,28 @@ fn remove_server(folder: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    fn opened(path: &Path) -> anyhow::Result<Folder> {
-        Folder::open(Some(path), false, &Screen::new())
+    async fn opened(path: &Path) -> anyhow::Result<Folder> {
+        Folder::open(Some(path), false, &Screen::new()).await
     }
 
-    #[test]
-    fn a_folder_serves_one_demo_at_a_time_and_keeps_its_ports() {
+    #[tokio::test]
+    async fn a_folder_serves_one_demo_at_a_time_and_keeps_its_ports() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("inner/demo");
-        let first = opened(&path).unwrap();
+        let first = opened(&path).await.unwrap();
         assert_eq!(first.ports(), Ports::default());
         first.keep_ports(Ports { pages: 4001, inbox: 4002 }).unwrap();
-        let refused = opened(&path).unwrap_err().to_string();
+        let refused = opened(&path).await.unwrap_err().to_string();
         assert!(refused.starts_with("a demo runs on ") && refused.contains("--data"), "{refused}");
         drop(first);
-        assert_eq!(opened(&path).unwrap().ports(), Ports { pages: 4001, inbox: 4002 });
+        assert_eq!(opened(&path).await.unwrap().ports(), Ports { pages: 4001, inbox: 4002 });
     }
 
-    #[test]
-    fn a_folder_with_files_of_others_is_refused_and_stays_as_it_is() {
+    #[tokio::test]
+    async fn a_folder_with_files_of_others_is_refused_and_stays_as_it_is() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("thesis.txt"), "mine").unwrap();
-        let refused = Folder::open(Some(place.path()), true, &Screen::new()).unwrap_err().to_string();
+        let refused = Folder::open(Some(place.path()), true, &Screen::new()).await.unwrap_err().to_string();
         assert!(refused.contains("`thesis.txt`"), "{refused}");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
     }

@@ -90,6 +90,7 @@ fn newest(stage: &Stage, address: &str) -> Option<Entry> {
     found.into_iter().find(|mail| mail.to.iter().any(|to| to == address))
 }
 
-async fn editions(stage: &Stage) -> anyhow::Result<i64> {
+/// How many editions there are.
+pub(super) async fn editions(stage: &Stage) -> anyhow::Result<i64> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM editions"#).fetch_one(&stage.db().pool).await?)
 }

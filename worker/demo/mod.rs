@@ -51,7 +51,7 @@ pub struct Options {
 /// Plays the weeks, prints the summary and, unless it is to end by itself, serves inbox and pages until `stop` says true.
 pub async fn run(options: &Options, now: Timestamp, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let screen = Screen::new();
-    let folder = Folder::open(options.folder.as_deref(), options.fresh, &screen)?;
+    let folder = Folder::open(options.folder.as_deref(), options.fresh, &screen).await?;
     let stage = Stage::set(folder, options, now, &screen).await?;
     let played = tokio::select! {
         played = play(&stage, options, &screen, stop.clone()) => played,

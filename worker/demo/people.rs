@@ -1,6 +1,6 @@
 //! The demo's subscribers: generated, at example.org and example.com, in zones all around the world.
 //!
-//! Owns who is special from the start (an address that is refused, one who paused, one who has had all tips but one) and
+//! Owns who is special from the start (addresses that are refused, one who paused, one who has had all tips but one) and
 //! creates the campaign that they subscribe to. Every step may be repeated: a demo that was ended in here goes on.
 
 use super::{
@@ -60,7 +60,7 @@ pub(super) async fn gather(stage: &Stage, wanted: Option<u32>, screen: &Screen) 
         subscribe(stage, count, screen).await?;
     }
     if is_new {
-        set_apart(stage, count).await?;
+        set_apart(stage).await?;
         create_campaign(stage, screen).await?;
     }
     Ok(())
@@ -96,7 +96,7 @@ fn csv(count: u32) -> String {
             continue;
         }
         let name = NAMES[(number as usize * 7) % NAMES.len()];
-        let plain: String = name.to_lowercase().chars().map(|letter| if letter.is_ascii() { letter } else { 'e' }).collect();
+        let plain = name.to_lowercase().replace('á', "a").replace('ë', "e");
         let host = if number.is_multiple_of(3) { "example.com" } else { "example.org" };
         // Some gave no name.
         let said = if number.is_multiple_of(5) { "" } else { name };
@@ -117,12 +117,9 @@ fn zone_of(number: u32) -> &'static str {
     ""
 }
 
-// Written straight into the tables: the pages on which a subscriber pauses come later, and what one was sent before was sent
-// by another system.
-async fn set_apart(stage: &Stage, count: u32) -> anyhow::Result<()> {
-    if count < 4 {
-        return Ok(());
-    }
+// Written straight into the tables: the pages on which a subscriber pauses come later, and what she had before she came here
+// was sent by another system. So not everybody is at the same tip.
+async fn set_apart(stage: &Stage) -> anyhow::Result<()> {
     let pool = &stage.db().pool;
     let until = stage.now() + SignedDuration::from_hours(24 * 12);
     sqlx::query!(
@@ -132,9 +129,13 @@ async fn set_apart(stage: &Stage, count: u32) -> anyhow::Result<()> {
     .execute(pool)
     .await?;
     sqlx::query!(
-        "INSERT INTO segments_given (subscriber_id, segment_id)
-        SELECT (SELECT id FROM subscribers ORDER BY id LIMIT 1 OFFSET 2), segment_id FROM tips
-        WHERE state = 'approved' AND position > (SELECT min(position) FROM tips)
+        "WITH people AS (SELECT id, row_number() OVER (ORDER BY id) AS number FROM subscribers),
+        way AS (
+            SELECT segment_id, row_number() OVER (ORDER BY position) AS place, count(*) OVER () AS tips FROM tips WHERE state = 'approved'
+        )
+        INSERT INTO segments_given (subscriber_id, segment_id)
+        SELECT people.id, way.segment_id FROM people
+        JOIN way ON place <= CASE number WHEN 3 THEN tips - 1 ELSE number / 3 % 4 * 3 END
         ON CONFLICT DO NOTHING"
     )
     .execute(pool)

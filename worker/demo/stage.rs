@@ -114,6 +114,9 @@ async fn database(folder: &Folder, options: &Options, screen: &Screen) -> anyhow
     server.ensure_database(DATABASE).await?;
     let db = database::connect(&server.url(DATABASE), 8).await?;
     key.await??;
+    if let Some(wanted) = server.moved_from() {
+        screen.line(format_args!("note: Postgres, which runs as another account than root, cannot work in {}", wanted.display()));
+    }
     screen.line(format_args!("postgres  its own, in {}", server.folder().display()));
     Ok((server, db))
 }
@@ -155,7 +158,7 @@ fn settings(folder: &Folder, pages: &str, catcher: &Catcher, postgres: &Embedded
     let settings = [
         ("SITE__URL", pages.to_owned()),
         ("SITE__NAME", "Example Home".to_owned()),
-        ("SITE__POSTAL_ADDRESS", "Example Home, 1 Example Street, Exampletown EX1 1EX".to_owned()),
+        ("SITE__POSTAL_ADDRESS", "1 Example Street, Exampletown EX1 1EX".to_owned()),
         ("SITE__DISCLAIMER", "General information. It does not replace advice from someone who knows you and your health.".to_owned()),
         ("MAIL__FROM", "Example Home <tips@example.org>".to_owned()),
         ("MAIL__HELO", "demo.example.org".to_owned()),

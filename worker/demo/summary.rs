@@ -60,7 +60,7 @@ fn table(summary: &Summary) -> Table {
     table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none())).set_header(HEAD);
     let mut total = Counts { planned: Some(0), ..Counts::default() };
     for edition in &summary.report.editions {
-        let reasons: Vec<String> = edition.counts.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let reasons: Vec<String> = edition.counts.reasons.iter().map(|(reason, count)| format!("{count} × {reason}")).collect();
         table.add_row(row(&edition.edition, edition.state.as_str(), &edition.counts, &reasons.join("\n")));
         add(&mut total, &edition.counts);
     }

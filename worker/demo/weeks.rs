@@ -33,15 +33,15 @@ pub(super) async fn turn(stage: &Stage, weeks: u32, screen: &Screen) -> anyhow::
     settle(stage).await?;
     let next = next_opening(stage).await?;
     if next_instant(stage).await?.is_some_and(|at| at < next) {
-        play_out(stage, next, screen, "before").await?;
+        play_out(stage, next, screen, "resumed").await?;
     }
-    for week in 1..=weeks {
+    for _ in 0..weeks {
         let opening = next_opening(stage).await?;
         stage.clock.set(opening);
         settle(stage).await?;
         happenings::after_planning(stage, screen).await?;
-        let bar = format!("week {week}");
-        play_out(stage, next_opening(stage).await?, screen, &bar).await?;
+        let week = format!("week {}", happenings::editions(stage).await?);
+        play_out(stage, next_opening(stage).await?, screen, &week).await?;
         happenings::after_sending(stage, screen).await?;
     }
     Ok(())
