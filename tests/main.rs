@@ -6,6 +6,7 @@ mod app;
 mod audience;
 mod campaigns;
 mod catcher;
+mod demo;
 mod crash;
 mod downtime;
 mod layers;

@@ -7,13 +7,20 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging; a second call changes nothing.
 pub fn start(config: &Config) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,sqlx::pool=error,tidings=info"));
+    start_with("warn,tidings=info", config.log.format == "json");
+}
+
+/// Starts logging of warnings alone, for a command that says itself what it does. RUST_LOG chooses more.
+pub(super) fn start_quietly() {
+    start_with("warn", false);
+}
+
+fn start_with(usual: &str, json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // Err: a subscriber stands already, in tests.
-    let _ = match config.log.format.as_str() {
-        "json" => builder.json().try_init(),
-        _ => builder.try_init(),
-    };
+    // Err: a subscriber stands already.
+    let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }

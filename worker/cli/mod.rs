@@ -7,6 +7,7 @@ mod campaign;
 mod config;
 mod context;
 mod delivery;
+mod demo;
 mod dkim;
 mod import_article;
 mod import_subscribers;
@@ -38,6 +39,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Try it all on this machine: weeks of a campaign in seconds, with an inbox to look at
+    Demo(demo::Args),
     /// Serve the pages, schedule and send, all in one process
     Serve(serve::Args),
     /// Plan what is due and send it
@@ -117,8 +120,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Dkim(command) = &cli.command {
         return dkim::run(command);
     }
+    if matches!(cli.command, Command::Demo(_)) {
+        logging::start_quietly();
+    }
     let ctx = Context::load(cli.config)?;
     match cli.command {
+        Command::Demo(args) => demo::run(args, &ctx).await,
         Command::Serve(args) => serve::run(&args, &ctx).await,
         Command::Worker(args) => worker::run(&args, &ctx).await,
         Command::Delivery(command) => delivery::run(command, &ctx).await,

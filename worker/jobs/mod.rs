@@ -10,7 +10,7 @@ mod queue;
 mod sweep;
 mod tick;
 
-pub use process::{run, run_until_idle};
+pub use process::{is_idle, run, run_until_idle};
 pub use sweep::{plan, sweep};
 
 use crate::{

@@ -59,6 +59,16 @@ pub async fn run_until_idle(app: Arc<App>, mut told: watch::Receiver<bool>) -> a
     ended
 }
 
+/// Whether nothing is left to do at this instant, for whoever turns the clock by hand; what the next tick would do is done at once.
+pub async fn is_idle(app: &App) -> anyhow::Result<bool> {
+    let idle = look_once(app, "").await?;
+    if idle {
+        // The last deliveries may have ended after the sweep.
+        due::finish(&mut *app.setup.db.pool.acquire().await?, app.setup.clock.now()).await?;
+    }
+    Ok(idle)
+}
+
 // Whether nothing is left. What a job would do at its next tick is done here at once.
 async fn look_once(app: &App, boot: &str) -> anyhow::Result<bool> {
     sweep(app).await?;

@@ -3,7 +3,10 @@
 //! Pure; everything in a mail is somebody else's text and leaves here undecorated, to be escaped by the templates.
 //! Called by the mailbox and by the inbox.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
+use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Address, Message, MessageParser};
 
 use super::mailbox::{Entry, Envelope};
@@ -108,13 +111,20 @@ fn name(address: &Address<'_>) -> Option<String> {
 }
 
 fn preview(message: &Message<'_>) -> Option<String> {
-    let text = message.body_text(0)?;
-    let words = text.split_whitespace().take(PREVIEW / 2);
-    let line = words.collect::<Vec<_>>().join(" ");
+    // As mail programs do: the HTML part, where a preheader may stand before all that is seen.
+    let html = message.html_part(0).filter(|part| part.is_text_html()).and_then(|part| part.text_contents());
+    let text = html.map(|html| Cow::Owned(html_to_text(html))).or_else(|| message.body_text(0))?;
+    let words = text.split_whitespace().map(|word| word.trim_matches(is_unseen)).filter(|word| !word.is_empty());
+    let line = words.take(PREVIEW / 2).collect::<Vec<_>>().join(" ");
     // Many a text begins with its subject, which stands above the preview already.
     let subject = message.subject().unwrap_or_default().trim();
     let line = line.strip_prefix(subject).unwrap_or(&line).trim_start();
     Some(line.chars().take(PREVIEW).collect())
+}
+
+// What fills the line behind a preheader, so that nothing else of the mail is shown after it.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{34f}' | '\u{ad}' | '\u{feff}' | '\u{2060}')
 }
 
 fn unfold(value: &str) -> String {
@@ -127,19 +137,19 @@ mod tests {
 
     const MAIL: &[u8] = b"From: Example Press <tips@example.org>\r\nTo: ann@example.com\r\nSubject: =?utf-8?q?Caf=C3=A9?=\r\n\
         Message-ID: <1@example.org>\r\nX-Long: one\r\n two\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n\
-        --b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello  there\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>Hello</p>\r\n\r\n--b--\r\n";
+        --b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello  there\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p hidden>In short: hello &zwnj;</p>\r\n\r\n--b--\r\n";
 
     #[test]
     fn the_index_keeps_what_a_list_shows() {
         let entry = entry_without_envelope(MAIL);
-        assert_eq!((entry.subject.as_str(), entry.sender.as_str(), entry.preview.as_str()), ("Café", "Example Press", "Hello there"));
+        assert_eq!((entry.subject.as_str(), entry.sender.as_str(), entry.preview.as_str()), ("Café", "Example Press", "In short: hello"));
         assert_eq!((entry.from.as_str(), entry.to.as_slice(), entry.message_id.as_str()), ("tips@example.org", &["ann@example.com".to_owned()][..], "<1@example.org>"));
     }
 
     #[test]
     fn both_parts_and_the_headers_are_read() {
         let reading = read(MAIL);
-        assert_eq!(reading.html.as_deref().map(str::trim), Some("<p>Hello</p>"));
+        assert_eq!(reading.html.as_deref().map(str::trim), Some("<p hidden>In short: hello &zwnj;</p>"));
         assert_eq!(reading.text.as_deref().map(str::trim), Some("Hello  there"));
         assert!(reading.headers.contains(&("X-Long".into(), "one two".into())), "{:?}", reading.headers);
     }

@@ -1,6 +1,7 @@
 //! The SMTP server of the catcher: takes every mail for everybody (RFC 5321, with pipelining, 8BITMIME and SMTPUTF8).
 //!
-//! Owns the conversation; answers 250 once the mail is on disk. Called by `Catcher::start`.
+//! Owns the conversation; answers 250 once the mail is on disk. Mail to `gone.…@…` is refused as to an address that does not
+//! exist, so that refusals can be watched too. Called by `Catcher::start`.
 
 use std::io;
 use std::slice;
@@ -18,6 +19,8 @@ use super::mailbox::{Envelope, Mailbox};
 const GREETING: &str = "220 catcher ESMTP: every mail ends here\r\n";
 const EXTENSIONS: &str = "250-catcher\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 26214400\r\n";
 const LARGEST_MAIL: usize = 25 << 20;
+/// Whoever's address begins so does not exist.
+const GONE: &str = "gone.";
 const MOST_RECIPIENTS: usize = 100;
 const MOST_CONNECTIONS: usize = 500;
 /// RFC 5321 4.5.3.2.7: a server waits five minutes for the next command.
@@ -178,6 +181,7 @@ impl Session {
     fn add_recipient(&mut self, address: String) -> &'static str {
         match &mut self.envelope {
             None => "503 5.5.1 MAIL first\r\n",
+            Some(_) if address.starts_with(GONE) => "550 5.1.1 nobody has this address\r\n",
             Some(envelope) if envelope.to.len() >= MOST_RECIPIENTS => "452 4.5.3 too many recipients\r\n",
             Some(envelope) => {
                 envelope.to.push(address);
@@ -271,6 +275,12 @@ mod tests {
     fn a_line_feed_alone_before_a_dot_does_not_end_a_mail() {
         let said = talk(&["HELO a\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nx\n.\nMAIL FROM:<c@example.org>\r\n.\r\n"]);
         assert_eq!(said.len(), 5, "{said:?}");
+    }
+
+    #[test]
+    fn an_address_that_is_gone_is_refused_and_the_session_goes_on() {
+        let said = talk(&["EHLO a\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<gone.1@example.com>\r\nDATA\r\nRSET\r\nMAIL FROM:<a@example.org>\r\n"]);
+        assert_eq!(said, ["250", "250", "550", "554", "250", "250"]);
     }
 
     #[test]
