@@ -6,8 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging; a second call changes nothing.
 pub fn start(config: &Config) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,sqlx::pool=error,tidings=info"));
-    start_with("warn,tidings=info", config.log.format == "json");
+    start_with("warn,sqlx::pool=error,tidings=info", config.log.format == "json");
 }
 
 /// Starts logging of warnings alone, for a command that says itself what it does. RUST_LOG chooses more.
