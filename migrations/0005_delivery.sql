@@ -24,7 +24,8 @@ CREATE TABLE editions (
     counted            bigint NOT NULL DEFAULT 0,
     planned            bigint,
     planned_up_to      bigint NOT NULL DEFAULT 0,   -- the cursor: the last subscriber looked at
-    accepted           integer NOT NULL DEFAULT 0,  -- counted up to 20: until then at most 20 are in flight
+    accepted           integer NOT NULL DEFAULT 0,  -- counted up to 20: until then at most 20 are in flight,
+    opening            bigint[] NOT NULL DEFAULT '{}',  -- which these are
     late               text NOT NULL CHECK (late IN ('fire', 'skip', 'ask')),
     tolerance_seconds  integer NOT NULL CHECK (tolerance_seconds >= 0),
     deadline_seconds   integer NOT NULL CHECK (deadline_seconds > 0),
@@ -59,7 +60,7 @@ CREATE TABLE deliveries (
     finished_at      timestamptz,
     valid_until      timestamptz,
     worker_id        bigint,
-    fence            integer NOT NULL DEFAULT 0,    -- counts the marks: a late write under an older one changes nothing
+    fence            integer NOT NULL DEFAULT 0,    -- counts claims and marks: a write under an older one changes nothing
     attempts         smallint NOT NULL DEFAULT 0,   -- conversations that ended with an answer about this mail, or in doubt
     reply_code       smallint,
     basis            text NOT NULL CHECK (basis IN ('topic', 'confirmation', 'waitlist', 'preferences', 'test')),
@@ -119,6 +120,13 @@ BEGIN
 END $$;
 CREATE TRIGGER deliveries_belong AFTER INSERT ON deliveries
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION deliveries_belong();
+
+-- Nothing older than this can be in a worker's hands: the month of the oldest open edition, or two months ago for what has
+-- none and for what was cancelled in the middle.
+CREATE FUNCTION oldest_open_period(at timestamptz) RETURNS date LANGUAGE sql STABLE AS $$
+    SELECT least((SELECT min(period) FROM editions WHERE state NOT IN ('finished', 'skipped', 'cancelled')),
+        (date_trunc('month', at AT TIME ZONE 'UTC') - interval '2 months')::date)
+$$;
 
 -- The segments a subscriber was given or is about to be. No key to deliveries: it outlives them.
 CREATE TABLE segments_given (

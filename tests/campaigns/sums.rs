@@ -72,7 +72,7 @@ async fn take_step(story: &mut Story, dice: &mut ChaCha8Rng) -> String {
                 9 => Ending::Failed { refused_address: false },
                 10 => Ending::Deferred { until: now + SignedDuration::from_mins(7), counted: true },
                 11 => Ending::Unconfirmed,
-                _ => Ending::NotBegun,
+                _ => Ending::NotBegun { until: None },
             };
             let marked = story.mark(story.claim(i64::from(dice.next_u32() % 20)).await).await;
             story.record(&marked, ending).await;

@@ -113,7 +113,7 @@ pub async fn skip(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result
     .await?;
     let mut occurrences = Vec::new();
     for edition in held {
-        skip_late(&mut tx, edition.id, civil_from_db(edition.period), now).await?;
+        while skip_late(&mut tx, edition.id, civil_from_db(edition.period), now).await? > 0 {}
         go_on_after_skip(&mut tx, edition.id, now).await?;
         occurrences.push(edition.occurrence);
     }

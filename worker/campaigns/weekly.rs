@@ -102,12 +102,17 @@ async fn try_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> 
 
 // Skips an edition that another worker is planning at this moment: two would only wait for each other.
 async fn lock(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<Edition>> {
+    // Planners are kept apart by a lock of their own: the row is held by claims of the opening too, which are waited for.
+    let mine = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtext('tidings.plan'), ($1::bigint % 2147483647)::integer) AS "mine!""#, edition_id);
+    if !mine.fetch_one(&mut *conn).await? {
+        return Ok(None);
+    }
     let row = sqlx::query!(
         r#"SELECT e.id, e.period, e.occurrence, e.by_operator, e.state = 'running' AS "running!", e.starts_at, e.counted, e.planned_up_to,
             c.topic_id, c.series_id AS "series_id!", c.at, c.cron, c.zone, c.subscriber_zone
         FROM editions e JOIN campaigns c ON c.id = e.campaign_id
         WHERE e.id = $1 AND e.planned IS NULL AND e.state IN ('planning', 'running') AND c.kind = 'weekly'
-        FOR NO KEY UPDATE OF e SKIP LOCKED"#,
+        FOR NO KEY UPDATE OF e"#,
         edition_id
     )
     .fetch_optional(conn)

@@ -46,12 +46,28 @@ async fn work(app: Arc<App>, name: &str) -> Result<(), BoxDynError> {
 async fn handle(job: Job, app: Data<Arc<App>>) -> Result<(), BoxDynError> {
     let app = Arc::clone(&app);
     let name = format!("{job:?}");
-    match tokio::spawn(async move { super::handle(&app, job).await }).await {
+    match tokio::spawn(insist(app, job)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(job = name, error = format!("{error:#}"), "a job failed"),
         Err(panic) => tracing::error!(job = name, %panic, "a job panicked"),
     }
     Ok(())
+}
+
+// What no sweep would find again is tried for a while: a refused address that is not suppressed is mailed next week.
+async fn insist(app: Arc<App>, job: Job) -> anyhow::Result<()> {
+    let insists = matches!(job, Job::SuppressRefused { .. });
+    let mut wait = Duration::from_millis(200);
+    loop {
+        match super::handle(&app, job.clone()).await {
+            Err(error) if insists && wait < Duration::from_secs(60) => {
+                tracing::debug!(%error, "a job is tried again");
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Whether jobs wait, or are being done under a name that begins with `boot`.

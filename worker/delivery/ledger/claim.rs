@@ -4,12 +4,15 @@
 //! times of each row as it does. In one statement the planner reads whole tables (434 ms against 11 ms for 500 rows).
 
 use super::super::Key;
-use crate::base::time::{civil_from_db, civil_to_db, from_db, to_db};
+use crate::base::time::{civil_from_db, civil_to_db, from_db, period_of, to_db};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use sqlx::{Acquire, PgConnection};
 
 /// How many may be in flight before as many were accepted: the first mails of an edition are a trial.
 pub const OPENING: i64 = 20;
+
+/// Late deliveries are ended so many at a time, well within the pump's patience.
+const LATE_AT_ONCE: i64 = 5_000;
 
 /// No two tips of one series reach a person within this time.
 pub const BETWEEN_TIPS: SignedDuration = SignedDuration::from_hours(72);
@@ -19,7 +22,7 @@ pub const BETWEEN_TIPS: SignedDuration = SignedDuration::from_hours(72);
 pub struct Claimed {
     /// Its name.
     pub key: Key,
-    /// The number of marks so far; the next write must name it.
+    /// Counts claims and marks; the next write must name it.
     pub fence: i32,
     /// Conversations that counted.
     pub attempts: i16,
@@ -58,9 +61,13 @@ pub struct Claim {
 pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now: Timestamp, limit: i64) -> sqlx::Result<Claim> {
     let mut tx = conn.begin().await?;
     if !present(&mut tx, worker).await? {
+        tx.rollback().await?;
         return Ok(Claim::default());
     }
-    let Some(open) = look_at(&mut tx, edition_id).await? else { return Ok(Claim::default()) };
+    let Some(open) = look_at(&mut tx, edition_id).await? else {
+        tx.rollback().await?;
+        return Ok(Claim::default());
+    };
     let mut claim = Claim::default();
     if open.late != "fire" && late_ones(&mut tx, edition_id, &open, now).await? {
         if open.late == "ask" {
@@ -70,13 +77,18 @@ pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now:
         }
         claim.ended = skip_late(&mut tx, edition_id, open.period, now).await?;
     }
-    let limit = match open.accepted < OPENING {
-        true => limit.min(opening_left(&mut tx, edition_id, &open).await?),
-        false => limit,
+    let opening = match open.accepted < OPENING {
+        true => Some(in_flight(&mut tx, edition_id, &open).await?),
+        false => None,
     };
+    let limit = opening.as_ref().map_or(limit, |flying| limit.min(OPENING - flying.len() as i64));
     if limit > 0 {
         let ids = pick(&mut tx, edition_id, open.period, now, limit).await?;
         take(&mut tx, worker, &ids, now, &mut claim).await?;
+    }
+    if let Some(flying) = opening {
+        let flying: Vec<i64> = flying.into_iter().chain(claim.taken.iter().map(|c| c.key.id)).collect();
+        sqlx::query!("UPDATE editions SET opening = $2 WHERE id = $1", edition_id, &flying).execute(&mut *tx).await?;
     }
     tx.commit().await?;
     Ok(claim)
@@ -86,6 +98,7 @@ pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now:
 pub async fn transactional(conn: &mut PgConnection, worker: i64, now: Timestamp, limit: i64) -> sqlx::Result<Claim> {
     let mut tx = conn.begin().await?;
     if !present(&mut tx, worker).await? {
+        tx.rollback().await?;
         return Ok(Claim::default());
     }
     let ids = sqlx::query!(
@@ -103,8 +116,9 @@ pub async fn transactional(conn: &mut PgConnection, worker: i64, now: Timestamp,
 }
 
 // The row is held, so that a burial waits for this claim and finds what it took: what a gone worker holds nobody looks for.
+// A renewal of the lease does not wait for it.
 async fn present(conn: &mut PgConnection, worker: i64) -> sqlx::Result<bool> {
-    let found = sqlx::query_scalar!("SELECT id FROM workers WHERE id = $1 AND gone_at IS NULL FOR SHARE", worker).fetch_optional(conn).await?;
+    let found = sqlx::query_scalar!("SELECT id FROM workers WHERE id = $1 AND gone_at IS NULL FOR KEY SHARE", worker).fetch_optional(conn).await?;
     Ok(found.is_some())
 }
 
@@ -170,14 +184,14 @@ async fn hold(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timest
     Ok(())
 }
 
-/// Ends the late deliveries of an edition that were never attempted: skipped "too late".
+/// Ends some of the late deliveries of an edition that were never attempted: skipped "too late". To be called until it gives 0.
 pub async fn skip_late(conn: &mut PgConnection, edition_id: i64, period: Date, now: Timestamp) -> sqlx::Result<usize> {
     let ended = sqlx::query_scalar!(
         r#"WITH late AS (
             SELECT d.period, d.id FROM deliveries d JOIN editions e ON e.id = d.edition_id
             WHERE d.period = $1 AND d.edition_id = $2 AND d.ready_at IS NOT NULL AND d.attempts = 0
                 AND greatest(d.due_at, e.anew_at) < $3::timestamptz - make_interval(secs => e.tolerance_seconds)
-            ORDER BY d.period, d.id FOR UPDATE OF d
+            ORDER BY d.ready_at, d.id LIMIT $4 FOR UPDATE OF d
         ), ended AS (
             UPDATE deliveries d SET state = 'skipped', reason = 'too late', ready_at = NULL, finished_at = $3
             FROM late WHERE d.period = late.period AND d.id = late.id
@@ -188,22 +202,24 @@ pub async fn skip_late(conn: &mut PgConnection, edition_id: i64, period: Date, n
         SELECT count(*) AS "ended!" FROM ended"#,
         civil_to_db(period),
         edition_id,
-        to_db(now)
+        to_db(now),
+        LATE_AT_ONCE
     )
     .fetch_one(conn)
     .await?;
     Ok(usize::try_from(ended).unwrap_or(0))
 }
 
-async fn opening_left(conn: &mut PgConnection, edition_id: i64, open: &Open) -> sqlx::Result<i64> {
-    let in_flight = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "n!" FROM deliveries WHERE period = $1 AND edition_id = $2 AND state IN ('claimed', 'handing_over')"#,
+// Of the deliveries claimed in the opening those that are still under way. The edition's row is held, so its list is true.
+async fn in_flight(conn: &mut PgConnection, edition_id: i64, open: &Open) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "SELECT d.id FROM editions e JOIN deliveries d ON d.period = $1 AND d.id = ANY (e.opening)
+        WHERE e.id = $2 AND d.state IN ('claimed', 'handing_over')",
         civil_to_db(open.period),
         edition_id
     )
-    .fetch_one(conn)
-    .await?;
-    Ok(OPENING - in_flight)
+    .fetch_all(conn)
+    .await
 }
 
 async fn pick(conn: &mut PgConnection, edition_id: i64, period: Date, now: Timestamp, limit: i64) -> sqlx::Result<Vec<Key>> {
@@ -225,7 +241,6 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
         return Ok(());
     }
     let (periods, ids) = split(keys);
-    let oldest = civil_to_db((now - BETWEEN_TIPS - SignedDuration::from_hours(24 * 40)).to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month());
     let rows = sqlx::query!(
         r#"WITH wanted AS (SELECT * FROM unnest($1::date[], $2::bigint[]) AS w (period, id)),
         verdicts AS (
@@ -256,6 +271,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
                 state = CASE WHEN j.verdict IS NULL THEN 'claimed' WHEN j.verdict = 'deadline passed' THEN 'failed' ELSE 'skipped' END,
                 reason = j.verdict,
                 worker_id = $6,
+                fence = d.fence + (j.verdict IS NULL)::integer,
                 ready_at = NULL,
                 finished_at = CASE WHEN j.verdict IS NOT NULL THEN $3 END
             FROM judged j WHERE d.period = j.period AND d.id = j.id
@@ -272,7 +288,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
         &ids,
         to_db(now),
         to_db(now - BETWEEN_TIPS),
-        oldest,
+        oldest_recent(now),
         worker,
     )
     .fetch_all(conn)
@@ -298,6 +314,11 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
         });
     }
     Ok(())
+}
+
+/// The oldest period in which a delivery handed over within 72 hours may stand: that of its edition's start, 40 days before at most.
+pub(super) fn oldest_recent(now: Timestamp) -> chrono::NaiveDate {
+    civil_to_db(period_of(now - BETWEEN_TIPS - SignedDuration::from_hours(24 * 40)))
 }
 
 /// Keys as the two arrays that `unnest` takes.

@@ -41,6 +41,8 @@ pub async fn database_now(conn: &mut PgConnection) -> sqlx::Result<Timestamp> {
 /// Ends a worker in order: what it still held goes back to queued.
 pub async fn leave(conn: &mut PgConnection, worker: i64, now: Timestamp) -> sqlx::Result<()> {
     let mut tx = conn.begin().await?;
+    // FOR UPDATE waits for a claim of this worker's that is under way, which a plain update would pass.
+    sqlx::query!("SELECT id FROM workers WHERE id = $1 FOR UPDATE", worker).fetch_optional(&mut *tx).await?;
     sqlx::query!("UPDATE workers SET gone_at = clock_timestamp() WHERE id = $1 AND gone_at IS NULL", worker).execute(&mut *tx).await?;
     settle(&mut tx, &[worker], now).await?;
     tx.commit().await
@@ -51,7 +53,10 @@ pub async fn bury(conn: &mut PgConnection, lease: Duration, now: Timestamp) -> s
     let mut tx = conn.begin().await?;
     let lease = PgInterval { months: 0, days: 0, microseconds: i64::try_from(lease.as_micros()).unwrap_or(i64::MAX) };
     let dead = sqlx::query!(
-        "UPDATE workers SET gone_at = clock_timestamp() WHERE gone_at IS NULL AND seen_at < clock_timestamp() - $1::interval RETURNING id, name",
+        "WITH dead AS (
+            SELECT id FROM workers WHERE gone_at IS NULL AND seen_at < clock_timestamp() - $1::interval FOR UPDATE SKIP LOCKED
+        )
+        UPDATE workers w SET gone_at = clock_timestamp() FROM dead WHERE w.id = dead.id RETURNING w.id, w.name",
         lease
     )
     .fetch_all(&mut *tx)
@@ -67,18 +72,19 @@ pub async fn bury(conn: &mut PgConnection, lease: Duration, now: Timestamp) -> s
     Ok(ids.len())
 }
 
-// No index on worker_id: it would make every mark and record write one. A death is rare, and the scan is of open months only.
+// No index on worker_id: it would make every mark and record write one. A death is rare, and only open months are read.
 async fn settle(conn: &mut PgConnection, workers: &[i64], now: Timestamp) -> sqlx::Result<u64> {
     sqlx::query!(
-        "WITH held AS (SELECT period, id FROM deliveries WHERE worker_id = ANY($1) AND state = 'claimed' ORDER BY period, id FOR UPDATE)
+        "WITH held AS (SELECT period, id FROM deliveries WHERE worker_id = ANY($1) AND state = 'claimed' AND period >= oldest_open_period($2) ORDER BY period, id FOR UPDATE)
         UPDATE deliveries d SET state = 'queued', ready_at = d.due_at, worker_id = NULL FROM held
         WHERE d.period = held.period AND d.id = held.id",
-        workers
+        workers,
+        to_db(now)
     )
     .execute(&mut *conn)
     .await?;
     let unconfirmed = sqlx::query!(
-        "WITH held AS (SELECT period, id FROM deliveries WHERE worker_id = ANY($1) AND state = 'handing_over' ORDER BY period, id FOR UPDATE)
+        "WITH held AS (SELECT period, id FROM deliveries WHERE worker_id = ANY($1) AND state = 'handing_over' AND period >= oldest_open_period($2) ORDER BY period, id FOR UPDATE)
         UPDATE deliveries d SET state = 'unconfirmed', reason = 'the worker ended before the relay''s answer was recorded', finished_at = $2,
             attempts = d.attempts + 1
         FROM held WHERE d.period = held.period AND d.id = held.id",

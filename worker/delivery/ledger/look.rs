@@ -33,13 +33,26 @@ pub async fn transactional_due(conn: &mut PgConnection, now: Timestamp) -> sqlx:
     .await
 }
 
+// A conversation that ended before the body keeps its delivery for a moment, though it is due.
+async fn any_waits(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+            SELECT FROM deliveries d LEFT JOIN editions e ON e.id = d.edition_id
+            WHERE d.ready_at IS NOT NULL AND d.state = 'queued' AND d.due_at <= $1 AND coalesce(e.state = 'running', true)
+        ) AS "waits!""#,
+        to_db(now)
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Whether nothing is due in a running edition and nothing is claimed or being handed over, by anyone.
 pub async fn is_idle(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
-    if transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty() {
+    if transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty() || any_waits(conn, now).await? {
         return Ok(false);
     }
     // The scan is of whole partitions, so it comes last: only when all else says that there is nothing.
-    let held = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM deliveries WHERE state IN ('claimed', 'handing_over')) AS "held!""#)
+    let held = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM deliveries WHERE state IN ('claimed', 'handing_over') AND period >= oldest_open_period($1)) AS "held!""#, to_db(now))
         .fetch_one(conn)
         .await?;
     Ok(!held)

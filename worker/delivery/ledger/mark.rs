@@ -4,7 +4,7 @@
 //! is fenced: it moves only while this worker holds it under the fence that the worker knows.
 
 use super::super::{Key, reply::ReplyText};
-use super::claim::{OPENING, split};
+use super::claim::{BETWEEN_TIPS, OPENING, oldest_recent, split};
 use crate::base::{
     time::{civil_from_db, to_db},
     wake::{self, Job},
@@ -33,8 +33,11 @@ pub enum Ending {
         /// 5.1.1, 5.1.2, 5.1.3 or 5.1.10 to RCPT.
         refused_address: bool,
     },
-    /// The body was not begun: as if it had not been claimed.
-    NotBegun,
+    /// The body was not begun: as if it had not been claimed, but not before `until`.
+    NotBegun {
+        /// When it may be claimed again; none: at once.
+        until: Option<Timestamp>,
+    },
     /// The body began and no answer came.
     Unconfirmed,
 }
@@ -159,10 +162,11 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
         .iter()
         .map(|r| match r.ending {
             Ending::Deferred { until, .. } => Some(to_db(until)),
+            Ending::NotBegun { until } => until.map(to_db),
             _ => None,
         })
         .collect();
-    let counted: Vec<bool> = records.iter().map(|r| !matches!(r.ending, Ending::NotBegun | Ending::Deferred { counted: false, .. })).collect();
+    let counted: Vec<bool> = records.iter().map(|r| !matches!(r.ending, Ending::NotBegun { .. } | Ending::Deferred { counted: false, .. })).collect();
     let codes: Vec<Option<i16>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| i16::try_from(x.code).ok())).collect();
     let enhanced: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.enhanced).map(|e| e.to_string())).collect();
     let replies: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().map(|x| x.to_string())).collect();
@@ -174,7 +178,7 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
             UPDATE deliveries d SET
                 state = r.state,
                 reason = r.reason,
-                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN d.due_at END,
+                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN coalesce(r.until, d.due_at) END,
                 attempts = d.attempts + r.counted::integer,
                 reply_code = coalesce(r.code, d.reply_code),
                 enhanced_code = CASE WHEN r.reply IS NULL THEN d.enhanced_code ELSE r.enhanced END,
@@ -221,7 +225,7 @@ fn state_after(ending: &Ending) -> &'static str {
         Ending::Sent => "sent",
         Ending::Deferred { .. } => "deferred",
         Ending::Failed { .. } => "failed",
-        Ending::NotBegun => "queued",
+        Ending::NotBegun { .. } => "queued",
         Ending::Unconfirmed => "unconfirmed",
     }
 }
@@ -239,6 +243,13 @@ async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timest
             SELECT d.period, d.id, CASE
                     WHEN r.refusal IS NOT NULL THEN r.refusal
                     WHEN r.paused_until > $6 AND d.basis = 'topic' THEN 'subscriber_paused'
+                    -- Looked at again: a tip of another edition may have been claimed at the same moment. The lower id goes.
+                    WHEN NOT coalesce(e.by_operator, false) AND d.series_id IS NOT NULL AND EXISTS (
+                        SELECT FROM deliveries o
+                        WHERE o.subscriber_id = d.subscriber_id AND o.series_id = d.series_id AND o.period >= $8 AND o.id <> d.id
+                            AND ((o.state IN ('handing_over', 'sent', 'unconfirmed') AND o.handing_over_at > $7)
+                                OR (o.state = 'claimed' AND o.id < d.id))
+                    ) THEN 'tip within 72 hours'
                     WHEN d.valid_until <= $6 THEN 'expired'
                 END AS refusal, coalesce(e.state = 'running', true) AS running
             FROM wanted w
@@ -271,6 +282,8 @@ async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timest
         worker,
         lease,
         to_db(now),
+        to_db(now - BETWEEN_TIPS),
+        oldest_recent(now),
     )
     .fetch_all(conn)
     .await?;

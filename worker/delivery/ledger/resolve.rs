@@ -51,9 +51,9 @@ pub async fn resolve(conn: &mut PgConnection, id: i64, resolution: Resolution, n
     let mut tx = conn.begin().await?;
     let row = sqlx::query!("SELECT period, edition_id FROM deliveries WHERE id = $1", id).fetch_optional(&mut *tx).await?;
     let Some(found) = row else { return Err(ResolveError::Unknown(id)) };
-    // Editions before rows, as everywhere.
+    // The campaign, the edition, the row: the order in which everyone locks.
     let edition = match found.edition_id {
-        Some(edition) => sqlx::query_scalar!("SELECT state FROM editions WHERE id = $1 FOR NO KEY UPDATE", edition).fetch_optional(&mut *tx).await?,
+        Some(edition) => Some(lock_edition(&mut tx, edition).await?),
         None => None,
     };
     let row = sqlx::query!("SELECT state, repeated_at FROM deliveries WHERE period = $1 AND id = $2 FOR NO KEY UPDATE", found.period, id)
@@ -88,6 +88,15 @@ pub async fn resolve(conn: &mut PgConnection, id: i64, resolution: Resolution, n
     Ok(())
 }
 
+// Its state, or its campaign's where that is over.
+async fn lock_edition(conn: &mut PgConnection, id: i64) -> sqlx::Result<String> {
+    let campaign = sqlx::query_scalar!("SELECT state FROM campaigns WHERE id = (SELECT campaign_id FROM editions WHERE id = $1) FOR SHARE", id)
+        .fetch_one(&mut *conn)
+        .await?;
+    let edition = sqlx::query_scalar!("SELECT state FROM editions WHERE id = $1 FOR NO KEY UPDATE", id).fetch_one(conn).await?;
+    Ok(if campaign == "cancelled" { campaign } else { edition })
+}
+
 async fn end(conn: &mut PgConnection, key: Key, state: &str, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!(
         "WITH ended AS (
@@ -119,9 +128,16 @@ async fn again(conn: &mut PgConnection, key: Key, edition_id: Option<i64>, now: 
     .execute(&mut *conn)
     .await?;
     if let Some(edition) = edition_id {
-        sqlx::query!("UPDATE editions SET state = 'running', finished_at = NULL WHERE id = $1 AND state = 'finished'", edition)
-            .execute(&mut *conn)
-            .await?;
+        sqlx::query!(
+            "UPDATE editions e SET finished_at = NULL,
+                state = CASE c.state WHEN 'paused' THEN 'paused' ELSE 'running' END,
+                resume_to = CASE c.state WHEN 'paused' THEN 'running' END,
+                reason = CASE c.state WHEN 'paused' THEN c.reason END
+            FROM campaigns c WHERE c.id = e.campaign_id AND e.id = $1 AND e.state = 'finished'",
+            edition
+        )
+        .execute(&mut *conn)
+        .await?;
     }
     crate::base::wake::enqueue(conn, &crate::base::wake::Job::Send).await
 }

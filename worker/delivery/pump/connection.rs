@@ -152,7 +152,7 @@ impl Connection {
             return;
         }
         self.session = None;
-        if matches!(done.outcome, Outcome::Reconnect) {
+        if matches!(done.outcome, Outcome::Reconnect | Outcome::GivenUp) {
             self.flush().await;
             self.rest().await;
         }
@@ -188,7 +188,7 @@ impl Connection {
             Outcome::Deferred => (Ending::Deferred { until: self.again_at(claimed, now), counted: true }, Some(done.reason())),
             Outcome::Failed { refused_address } => (Ending::Failed { refused_address }, Some(done.reason())),
             Outcome::AuthenticationRefused => (Ending::Deferred { until: self.again_at(claimed, now), counted: false }, Some(done.reason())),
-            Outcome::Reconnect | Outcome::GivenUp => (Ending::NotBegun, None),
+            Outcome::Reconnect | Outcome::GivenUp => (Ending::NotBegun { until: patience(claimed.fence, now) }, Some(done.reason())),
             Outcome::NoAnswer => (Ending::Unconfirmed, Some(format!("no answer after the body began: {}", done.reason()))),
         };
         let refused_us = done.outcome == Outcome::AuthenticationRefused;
@@ -212,12 +212,19 @@ fn back_off(first: Duration, last: Duration, attempts: i16, chance: f64) -> Sign
     SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_hours(4))
 }
 
+/// When a delivery whose body was not begun may be claimed again. A relay that drops a connection now and then costs it nothing;
+/// one that does so at this recipient each time must not keep it at the head of the queue. Each try counts two fences.
+fn patience(fence: i32, now: Timestamp) -> Option<Timestamp> {
+    let tries = fence / 2;
+    (tries > 3).then(|| now + SignedDuration::from_secs(1 << (tries - 3).min(8)))
+}
+
 fn envelope<'a>(setup: &'a Setup, letter: &'a Letter) -> Envelope<'a> {
     Envelope { from: &setup.return_path, to: &letter.to, message_id: &letter.message_id }
 }
 
 fn not_begun(claimed: &Claimed, pause: Option<String>) -> Record {
-    Record { key: claimed.key, edition_id: claimed.edition_id, fence: claimed.fence, ending: Ending::NotBegun, reason: None, reply: None, pause }
+    Record { key: claimed.key, edition_id: claimed.edition_id, fence: claimed.fence, ending: Ending::NotBegun { until: None }, reason: None, reply: None, pause }
 }
 
 fn unmakeable(claimed: &Claimed, error: &anyhow::Error) -> Record {

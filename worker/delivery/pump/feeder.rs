@@ -87,26 +87,29 @@ async fn feed(
     let mut fed = false;
     let conn = line.get(setup).await?;
     *claiming = true;
-    let claim = within(claim::transactional(conn, lease.worker, now, room(stock))).await?;
-    *claiming = false;
+    let claim = settled(claiming, within(claim::transactional(conn, lease.worker, now, room(stock))).await)?;
     fed |= put(stock, claim.taken).await;
     within(look::start_due(line.get(setup).await?, now)).await?;
     let due = within(look::editions_due(line.get(setup).await?, now)).await?;
     // Set before the claims: an answer recorded in between must ring.
     hungry.store(!due.is_empty(), Ordering::Release);
-    for edition in due {
-        let room = room(stock);
-        if room == 0 {
-            return Ok(Some(true));
-        }
+    let editions = i64::try_from(due.len()).unwrap_or(i64::MAX);
+    for (edition, left) in due.into_iter().zip((1..=editions).rev()) {
+        // Each its share: a big edition that a slow relay keeps busy must not make the next one late.
+        let room = (room(stock) / left).max(1);
         let conn = line.get(setup).await?;
         *claiming = true;
-        let claim = within(claim::edition(conn, lease.worker, edition, now, room)).await?;
-        *claiming = false;
+        let claim = settled(claiming, within(claim::edition(conn, lease.worker, edition, now, room)).await)?;
         fed |= claim.ended > 0;
         fed |= put(stock, claim.taken).await;
     }
     Ok(Some(fed))
+}
+
+// A refusal by the server itself is no lost answer: it did not commit.
+fn settled<T>(claiming: &mut bool, done: sqlx::Result<T>) -> sqlx::Result<T> {
+    *claiming = matches!(&done, Err(error) if !matches!(error, sqlx::Error::Database(_)));
+    done
 }
 
 fn room(stock: &mpsc::Sender<Held>) -> i64 {

@@ -58,8 +58,7 @@ impl Lease {
 pub(super) async fn enter(setup: &Setup) -> Result<i64, PumpError> {
     let mut conn = setup.db.pool.acquire().await?;
     let worker = lease::register(&mut conn, &setup.name).await?;
-    let renewal = lease::renew(&mut conn, worker).await?;
-    if let Err(error) = agree(setup, renewal.database_now) {
+    if let Err(error) = check_clocks(setup, &mut conn).await {
         lease::leave(&mut conn, worker, setup.clock.now()).await?;
         return Err(error);
     }
@@ -73,14 +72,14 @@ pub(super) async fn keep(setup: Arc<Setup>, held: Lease) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let began = Instant::now();
+        let (began, asked_at) = (Instant::now(), setup.clock.now());
         match renew(&setup, &mut line, held.worker).await {
             Ok(renewal) if !renewal.present => {
                 tracing::error!("this worker was taken for dead: it stops and starts anew");
                 held.lost.send_replace(true);
                 return;
             }
-            Ok(renewal) => match agree(&setup, renewal.database_now) {
+            Ok(renewal) => match agree(&setup, asked_at, renewal.database_now) {
                 Ok(()) => *held.renewed.lock().expect("no holder panics") = began,
                 Err(error) => tracing::error!("{error}"),
             },
@@ -94,7 +93,9 @@ pub(super) async fn keep(setup: Arc<Setup>, held: Lease) {
 
 /// Refuses when this host's clock is not the database's.
 pub(super) async fn check_clocks(setup: &Setup, conn: &mut PgConnection) -> Result<(), PumpError> {
-    agree(setup, lease::database_now(conn).await?)
+    let asked_at = setup.clock.now();
+    let database_now = lease::database_now(conn).await?;
+    agree(setup, asked_at, database_now)
 }
 
 /// Gives back what is left, when that can be done; else the lease runs out by itself.
@@ -114,8 +115,11 @@ async fn renew(setup: &Setup, line: &mut Line, worker: i64) -> sqlx::Result<leas
     within(lease::renew(conn, worker)).await
 }
 
-fn agree(setup: &Setup, database_now: Timestamp) -> Result<(), PumpError> {
-    let apart: SignedDuration = setup.clock.now().duration_since(database_now);
+// The database was asked between two instants of ours, which may lie far from each other when this process was halted or the
+// answer was slow: that alone is no difference of clocks.
+fn agree(setup: &Setup, asked_at: Timestamp, database_now: Timestamp) -> Result<(), PumpError> {
+    let (before, after) = (asked_at.duration_since(database_now), setup.clock.now().duration_since(database_now));
+    let apart = if before > SignedDuration::ZERO { before } else { after.min(SignedDuration::ZERO) };
     match setup.clock.is_manual() || apart.abs() <= lease::CLOCKS_APART {
         true => Ok(()),
         false => Err(PumpError::ClocksApart(apart)),

@@ -21,6 +21,7 @@ use crate::base::{
 use anyhow::{Context, ensure};
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, RwLock},
 };
 
@@ -80,7 +81,9 @@ impl Letters {
         let revision = claimed.tip_revision_id.context("this delivery has no tip")?;
         let topic_id = claimed.topic_id.context("this delivery has no topic")?;
         let (tip, topic) = (self.tip(revision).await?, self.topic(topic_id).await?);
-        Ok(self.weekly_tip(claimed, topic_id, &tip, &topic)?)
+        // A panic over one mail is the end of that delivery, not of the pump.
+        let made = catch_unwind(AssertUnwindSafe(|| self.weekly_tip(claimed, topic_id, &tip, &topic)));
+        Ok(made.unwrap_or_else(|_| Err(anyhow::anyhow!("the making of this mail panicked")))?)
     }
 
     fn weekly_tip(&self, claimed: &Claimed, topic_id: i64, tip: &ReadyTip, topic: &Topic) -> anyhow::Result<Letter> {

@@ -82,15 +82,22 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
             records.extend(request.record);
             if let Some((mark, answer)) = request.mark {
                 marks.push(mark);
-                answers.push((mark.key, answer));
+                answers.push((mark, answer));
             }
         }
         let began = Instant::now();
         let marked = write(&setup, &lease, &mut line, &mut outlook, &records, &marks).await;
         let begin_body_before = began + lease.body_begins_within();
-        for (key, answer) in answers {
-            // Err: the connection was ended; its mark is taken back when the worker leaves.
-            let _ = answer.send(marked.get(&key).map(|&fence| Marked { fence, begin_body_before }));
+        let mut unheard = Vec::new();
+        for (mark, answer) in answers {
+            let granted = marked.get(&mark.key).map(|&fence| Marked { fence, begin_body_before });
+            if answer.send(granted).is_err() && granted.is_some() {
+                unheard.push(mark);
+            }
+        }
+        // Their connections were ended while they waited, so no byte of them leaves.
+        if try_take_back(&setup, &lease, &mut line, &unheard).await.is_err() {
+            settle_later(&setup, &lease, &mut line, &mut outlook, &[], &unheard).await;
         }
         if !records.is_empty() && hungry.load(Ordering::Acquire) {
             bell.ring();
