@@ -138,8 +138,11 @@ fn section_url(url: &str, anchor: Option<&str>) -> String {
 fn body(document: &Document, segmented: &Segmented, segment: &Segment) -> String {
     let mut out = String::new();
     let mut before: Option<&Block> = None;
+    let marked = segment.body.iter().map(|index| &document.blocks[*index]).filter(|block| block.kind != Kind::Code);
+    // With a mark that leads nowhere, numbers of our own would only add to the confusion.
+    let whole = marked.flat_map(|block| citations::cited(&block.markdown)).all(|label| segmented.references.by_label(&label).is_some());
     for block in segment.body.iter().map(|index| &document.blocks[*index]) {
-        let numbered = number_marks(&block.markdown, segmented, segment);
+        let numbered = if block.kind == Kind::Code { block.markdown.clone() } else { number_marks(&block.markdown, segmented, segment, whole) };
         let lists = matches!(block.kind, Kind::List { .. }) && before.is_some_and(|before| matches!(before.kind, Kind::List { .. }));
         match before {
             // Without anything between them two lists would be read as one.
@@ -157,19 +160,19 @@ fn body(document: &Document, segmented: &Segmented, segment: &Segment) -> String
 }
 
 /// Writes each citation mark with the place of its reference in the tip's own list.
-fn number_marks(markdown: &str, segmented: &Segmented, segment: &Segment) -> String {
+fn number_marks(markdown: &str, segmented: &Segmented, segment: &Segment, whole: bool) -> String {
     if !markdown.contains("[^") {
         return markdown.to_owned();
     }
     let place = |label: &str| {
-        let position = segmented.references.by_label(label)?;
+        let position = segmented.references.by_label(label).filter(|_| whole)?;
         segment.references.iter().position(|other| *other == position)
     };
     citations::rewrite(markdown, |group| {
         let labels = citations::labels(group);
         let places: Option<Vec<usize>> = labels.iter().map(|label| place(label)).collect();
         match places {
-            Some(places) => format!("[{}]", places.iter().map(|place| (place + 1).to_string()).collect::<Vec<_>>().join(", ")),
+            Some(places) => format!("[{}]", citations::written(&places.iter().map(|place| place + 1).collect::<Vec<_>>())),
             None => format!("[{group}]"),
         }
     })

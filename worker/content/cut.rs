@@ -46,6 +46,8 @@ fn lay_out(part: &Part) -> (Vec<usize>, Vec<usize>) {
     for piece in &part.pieces {
         match piece.heading {
             Some(heading) if body.is_empty() && part.main == Some(heading) => owned.push(heading),
+            // All inner headings stand on one level: one with no text of its own would be followed by the next.
+            Some(heading) if piece.words == 0 => owned.push(heading),
             Some(heading) => body.push(heading),
             None => {}
         }
@@ -96,7 +98,8 @@ fn stretches(document: &Document, fates: &Fates, body: &[usize]) -> Vec<(Vec<usi
     for (position, index) in body.iter().enumerate() {
         let block = &document.blocks[*index];
         let related = fates[*index] == Some(Fate::Related);
-        let words = if related { 0 } else { block.words };
+        // Headings do not count, as they do not when short sections are joined.
+        let words = if related || block.level().is_some() { 0 } else { block.words };
         match stretches.last_mut() {
             Some((blocks, so_far)) if bound || related || continues(document, body, position) => {
                 blocks.push(*index);

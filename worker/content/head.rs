@@ -25,7 +25,7 @@ pub struct Head {
 pub fn find(document: &Document, fates: &mut Fates) -> Head {
     let title_at = match document.format {
         Format::Markdown => title_of_markdown(document),
-        Format::Text => title_of_text(document),
+        Format::Text => title_of_text(document, fates),
     };
     let (date, author) = metadata(document, fates);
     let shown = title_at.map(|at| without_site(&document.blocks[at].text).to_owned());
@@ -56,13 +56,13 @@ fn title_of_markdown(document: &Document) -> Option<usize> {
         let head = ones.iter().copied().chain(0..blocks.len().min(4)).find(same);
         return head.or(if ones.len() == 1 && first_heading(blocks) == ones.first().copied() { Some(ones[0]) } else { None });
     }
-    if let Some(first) = ones.first() {
-        return Some(*first);
+    if !ones.is_empty() {
+        return ones.into_iter().find(|one| headings::role(&blocks[*one].text) == headings::Role::Body);
     }
     if let Some((first, level)) = found.next() {
         let alone = found.all(|(_, other)| other > level);
         let others = blocks.iter().filter(|b| b.level().is_some()).count() > 1;
-        if alone && others {
+        if alone && others && headings::role(&blocks[first].text) == headings::Role::Body {
             return Some(first);
         }
     }
@@ -76,12 +76,12 @@ fn first_heading(blocks: &[Block]) -> Option<usize> {
 }
 
 /// Among the short lines above the first running text, the one whose words the article uses most.
-fn title_of_text(document: &Document) -> Option<usize> {
+fn title_of_text(document: &Document, fates: &Fates) -> Option<usize> {
     let blocks = &document.blocks;
     let end = first_prose(blocks);
     let counts = frequencies(blocks);
     let name: Vec<String> = words::tokens(&from_name(&document.name));
-    let candidates: Vec<usize> = (0..end).filter(|i| can_be_title(blocks, *i)).collect();
+    let candidates: Vec<usize> = (0..end).filter(|i| fates[*i].is_none() && can_be_title(blocks, *i)).collect();
     if let Some(title) = &document.front.title {
         return candidates.into_iter().find(|i| words::key(&blocks[*i].text) == words::key(title));
     }
@@ -121,7 +121,7 @@ fn score(blocks: &[Block], index: usize, counts: &HashMap<String, u32>, name: &[
 }
 
 /// How often each word stands in the opening of an article; its first 200,000 bytes are enough to tell.
-pub fn frequencies(blocks: &[Block]) -> HashMap<String, u32> {
+fn frequencies(blocks: &[Block]) -> HashMap<String, u32> {
     let mut counts = HashMap::new();
     let mut seen = 0;
     for block in blocks {
@@ -167,7 +167,9 @@ fn settle_above(document: &Document, title_at: usize, fates: &mut Fates) {
         if fates[index].is_some() || index == title_at {
             continue;
         }
-        let again = (block.level().is_some() || block.is_paragraph()) && block.words <= 30 && words::key(without_site(&block.text)) == title;
+        // In Markdown a later heading with the title's words is a section.
+        let section = block.level().is_some() && index > title_at && document.format == Format::Markdown;
+        let again = !section && (block.level().is_some() || block.is_paragraph()) && block.words <= 30 && words::key(without_site(&block.text)) == title;
         if again && index < title_at + 4 {
             fates[index] = Some(Fate::Left("title"));
         } else if index < title_at {

@@ -41,7 +41,8 @@ pub fn role(heading: &str) -> Role {
 }
 
 fn page_role(key: &str) -> Role {
-    let starts = |list: &[&str]| list.iter().any(|start| key.starts_with(start));
+    let short = words::count(key) <= 5;
+    let starts = |list: &[&str]| short && list.iter().any(|start| key.starts_with(start));
     if ["recent posts", "recent articles", "latest posts", "latest articles", "popular posts", "popular articles", "trending", "trending now", "most read", "most popular", "archives", "categories", "tags", "recommended", "latest news"].contains(&key) {
         Role::Page("list of other pages")
     } else if starts(&["about the author", "about the writer", "about author", "meet the author", "author bio"]) || ["author", "authors", "about me", "our authors", "contributors", "our experts"].contains(&key) {
@@ -139,11 +140,12 @@ const LINKS: [&str; 19] = [
     "further reading", "related", "related articles", "related posts", "related reading", "related content", "read more", "read next", "see also", "recommended reading",
     "more reading", "additional reading", "keep reading", "learn more", "useful links", "external links", "links", "more information", "up next",
 ];
-const GENERAL: [&str; 104] = [
+const GENERAL: [&str; 118] = [
     "symptom", "symptoms", "sign", "signs", "cause", "causes", "treatment", "treatments", "remedy", "remedies", "prevention", "diagnosis", "risk", "risks", "factor", "factors",
     "doctor", "call", "see", "help", "helps", "tip", "tips", "step", "steps", "basics", "work", "works", "know", "expect", "matter", "matters", "safe", "safety", "use", "need",
     "ingredients", "method", "materials", "tools", "example", "examples", "note", "notes", "warning", "warnings", "caution", "evidence", "science", "research", "studies", "study",
     "benefit", "benefits", "side", "effects", "effect", "complications", "outlook", "prognosis", "definition", "background", "fix", "solution", "problem", "fact", "facts", "myth",
     "truth", "answer", "question", "questions", "result", "results", "try", "instead", "avoid", "prevent", "treat", "happens", "happen", "means", "mean", "often", "much", "long",
-    "good", "bad", "best", "right", "wrong", "types", "type", "kinds", "details", "other", "things", "way", "ways", "options", "dosage", "instructions", "first", "don't",
+    "good", "bad", "best", "right", "wrong", "types", "type", "kinds", "details", "other", "things", "way", "ways", "options", "dosage", "instructions", "first", "don't", "speak", "talk", "seek", "medical", "professional", "visit", "contact", "ask", "worry", "worried", "provider", "consult",
+    "expert", "attention",
 ];

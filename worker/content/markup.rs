@@ -38,6 +38,9 @@ pub fn tidy<'a>(root: &'a AstNode<'a>, base: Option<&str>) {
         tidy_structure(node, base);
     }
     for node in &nodes {
+        join_text(node);
+    }
+    for node in &nodes {
         tidy_text(node);
     }
 }
@@ -97,6 +100,26 @@ fn unwrap<'a>(node: &'a AstNode<'a>, data: RefMut<'_, Ast>) {
     node.detach();
 }
 
+/// Makes neighbouring texts one, so that what has to be escaped can be seen.
+fn join_text<'a>(node: &'a AstNode<'a>) {
+    let mut joined = match &node.data().value {
+        NodeValue::Text(text) => text.to_string(),
+        _ => return,
+    };
+    let mut grew = false;
+    while let Some(next) = node.next_sibling() {
+        match &next.data().value {
+            NodeValue::Text(more) => joined.push_str(more),
+            _ => break,
+        }
+        grew = true;
+        next.detach();
+    }
+    if grew {
+        node.data_mut().value = NodeValue::Text(joined.into());
+    }
+}
+
 fn tidy_text<'a>(node: &'a AstNode<'a>) {
     let at_start = starts_line(node);
     let inside = node.parent().is_some_and(|parent| is_span(&parent.data().value));
@@ -114,7 +137,16 @@ fn tidy_text<'a>(node: &'a AstNode<'a>) {
     if markdown.ends_with('!') && node.next_sibling().is_some() {
         markdown.insert(markdown.len() - 1, '\\');
     }
-    data.value = NodeValue::Raw(markdown);
+    let ends_heading = node.next_sibling().is_none() && node.parent().is_some_and(|parent| matches!(parent.data().value, NodeValue::Heading(_)));
+    data.value = NodeValue::Raw(if ends_heading { keep_sharp(markdown) } else { markdown });
+}
+
+/// A "#" at the end of a heading would be taken for its closing mark.
+pub fn keep_sharp(mut markdown: String) -> String {
+    if markdown.ends_with('#') {
+        markdown.insert(markdown.len() - 1, '\\');
+    }
+    markdown
 }
 
 fn is_span(value: &NodeValue) -> bool {
@@ -180,8 +212,8 @@ fn needs_escape(bytes: &[u8], at: usize) -> bool {
     let after = bytes.get(at + 1).copied();
     match bytes[at] {
         b'_' => !(before.is_some_and(|b| b.is_ascii_alphanumeric()) && after.is_some_and(|b| b.is_ascii_alphanumeric())),
-        b'<' => after.is_none_or(|b| b.is_ascii_alphabetic() || matches!(b, b'/' | b'!' | b'?')),
-        b'&' => after.is_none_or(|b| b.is_ascii_alphabetic() || b == b'#'),
+        b'<' => after.is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'/' | b'!' | b'?')),
+        b'&' => after.is_some_and(|b| b.is_ascii_alphabetic() || b == b'#'),
         _ => true,
     }
 }

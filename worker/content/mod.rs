@@ -47,3 +47,6 @@ pub fn prepare(bytes: &[u8], format: Option<Format>, hints: &Hints, settings: &S
     let segmented = segment::segment(&document, settings)?;
     Ok(compose::compose(&document, &segmented))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 
 use super::document::{Block, Kind, Link};
 use super::{citations, words};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// More sources of one year are not looked through for a name: it would cost time by the square.
 const MOST_A_YEAR: usize = 300;
@@ -35,8 +35,7 @@ pub fn is_reference(text: &str) -> bool {
         return false;
     }
     let tokens = words::tokens(text);
-    let strong = signs_of_source(text);
-    strong >= 2 && words::prose_share(&tokens) <= 12 || strong == 1 && words::prose_share(&tokens) <= 4 && has_year(text)
+    signs_of_source(text) >= 2 && words::prose_share(&tokens) <= 12
 }
 
 /// Whether a text may stand between two sources as one of them: titles and names, no sentence.
@@ -48,7 +47,10 @@ fn signs_of_source(text: &str) -> usize {
     let lower = text.to_lowercase();
     let marks = ["doi", "retrieved from", "pmid", "et al", "accessed ", "available at", "available from", "isbn", " edition", "(ed.)", "(eds.)", "vol.", " pp.", "https://", "http://", "journal", "press,", "guideline"];
     let named = marks.iter().filter(|mark| lower.contains(*mark)).count();
-    named + usize::from(opens_with_authors(text)) * 2 + usize::from(has_volume(text)) + usize::from(has_year(text))
+    // "Organisation. Title, 2021."
+    let closing = text.trim_end_matches(['.', ')', ' ']);
+    let dated = text.contains(". ") && years(text).last().is_some_and(|(at, _)| at + 4 == closing.len());
+    named + usize::from(opens_with_authors(text)) * 2 + usize::from(has_volume(text)) + usize::from(has_year(text)) + usize::from(dated)
 }
 
 /// "Smith, J. A." or "Smith JA," or three names in a row.
@@ -158,18 +160,14 @@ fn with_address(text: String, links: &[Link]) -> String {
 }
 
 fn index(mut list: Vec<Reference>) -> References {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     list.retain(|reference| !reference.labels.is_empty() || seen.insert(reference.text.clone()));
-    if list.iter().all(|reference| reference.labels.is_empty()) {
-        for (position, reference) in list.iter_mut().enumerate() {
-            reference.labels.push((position + 1).to_string());
-        }
+    // A number that no label bears means the place in the list.
+    for (position, reference) in list.iter_mut().enumerate() {
+        reference.labels.push((position + 1).to_string());
     }
     let mut references = References::default();
     for (position, reference) in list.iter().enumerate() {
-        for label in &reference.labels {
-            references.by_label.entry(label.clone()).or_insert(position);
-        }
         for (_, year) in years(&reference.text) {
             let sources = references.by_year.entry(year.to_owned()).or_default();
             if sources.len() < MOST_A_YEAR {
@@ -178,6 +176,13 @@ fn index(mut list: Vec<Reference>) -> References {
         }
         for word in reference.text.split_whitespace().filter(|word| word.starts_with("http")) {
             references.by_url.entry(url_key(word)).or_insert(position);
+        }
+    }
+    for place in 0..2 {
+        for (position, reference) in list.iter().enumerate() {
+            if let Some(label) = reference.labels.get(place) {
+                references.by_label.entry(label.clone()).or_insert(position);
+            }
         }
     }
     references.list = list;
@@ -211,20 +216,29 @@ impl References {
         self.by_label.get(label).copied()
     }
 
-    /// Which references a block cites, in the order in which it does.
-    pub fn cited_in(&self, block: &Block) -> Vec<usize> {
+    /// Which references some blocks cite: first those with a mark, in the order of the marks, then those called by name
+    /// and year or by address.
+    pub fn cited_in<'a>(&self, blocks: impl Iterator<Item = &'a Block> + Clone) -> Vec<usize> {
         if self.list.is_empty() {
             return Vec::new();
         }
-        let mut found: Vec<usize> = citations::cited(&block.markdown).iter().filter_map(|label| self.by_label(label)).collect();
+        let marked = blocks.clone().filter(|block| block.kind != Kind::Code).flat_map(|block| self.marked_in(block));
+        let mut seen = HashSet::new();
+        marked.chain(blocks.flat_map(|block| self.named_in(block))).filter(|position| seen.insert(*position)).collect()
+    }
+
+    fn marked_in(&self, block: &Block) -> Vec<usize> {
+        citations::cited(&block.markdown).iter().filter_map(|label| self.by_label(label)).collect()
+    }
+
+    fn named_in(&self, block: &Block) -> Vec<usize> {
+        let mut found = Vec::new();
         for (at, year) in years(&block.text) {
             let Some(sources) = self.by_year.get(year) else { continue };
             let before = &block.text[floor(&block.text, at.saturating_sub(60))..at];
             found.extend(sources.iter().filter(|(_, names)| names.iter().any(|name| cites(before, name))).map(|(position, _)| *position));
         }
         found.extend(block.links.iter().filter_map(|link| self.by_url.get(&url_key(&link.url)).copied()));
-        let mut seen = std::collections::HashSet::new();
-        found.retain(|position| seen.insert(*position));
         found
     }
 }

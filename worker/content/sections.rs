@@ -158,7 +158,32 @@ fn gather(document: &Document, sections: Vec<Section>, fates: &mut Fates) -> Vec
     for heading in waiting {
         fates[heading] = Some(Fate::Left("heading without text"));
     }
+    parts.iter_mut().for_each(|part| prune(document, part, fates));
+    parts.retain(|part| !part.pieces.is_empty());
     parts
+}
+
+/// Settles inner headings with no words under them, and all of a part that holds none.
+fn prune(document: &Document, part: &mut Part, fates: &mut Fates) {
+    let mut empty = |headings: &[usize]| headings.iter().for_each(|heading| fates[*heading] = Some(Fate::Left("heading without text")));
+    let pieces = std::mem::take(&mut part.pieces);
+    if part.words == 0 {
+        empty(&part.owned);
+        empty(&pieces.iter().filter_map(|piece| piece.heading).collect::<Vec<_>>());
+        return;
+    }
+    let level = |piece: &Piece| piece.heading.and_then(|heading| document.blocks[heading].level()).unwrap_or(0);
+    let levels: Vec<u8> = pieces.iter().map(level).collect();
+    for (place, piece) in pieces.into_iter().enumerate() {
+        let leads = levels.get(place + 1).is_some_and(|next| *next > levels[place]);
+        match part.pieces.last_mut() {
+            Some(before) if piece.words == 0 && !leads => {
+                empty(&piece.heading.into_iter().collect::<Vec<_>>());
+                before.blocks.extend(piece.blocks);
+            }
+            _ => part.pieces.push(piece),
+        }
+    }
 }
 
 fn part(section: Section, owned: Vec<usize>) -> Part {

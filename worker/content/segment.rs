@@ -87,6 +87,7 @@ pub enum SegmentError {
 /// Cuts a document into segments.
 pub fn segment(document: &Document, settings: &Settings) -> Result<Segmented, SegmentError> {
     let mut fates: Fates = vec![None; document.blocks.len()];
+    sift::settle_captions(document, &mut fates);
     let head = head::find(document, &mut fates);
     sift::sift(document, &mut fates);
     let before = fates.clone();
@@ -137,12 +138,7 @@ fn looked_for(format: Format) -> &'static str {
 fn finish(document: &Document, fates: &Fates, references: &References, piece: cut::Cut) -> Segment {
     let block = |index: &usize| &document.blocks[*index];
     let (related, body): (Vec<usize>, Vec<usize>) = piece.body.iter().partition(|i| fates[**i] == Some(Fate::Related));
-    let mut cited: Vec<usize> = Vec::new();
-    for position in body.iter().flat_map(|index| references.cited_in(block(index))) {
-        if !cited.contains(&position) {
-            cited.push(position);
-        }
-    }
+    let cited = references.cited_in(body.iter().map(block));
     let anchor = piece.path.last().and_then(|index| match &block(index).kind {
         Kind::Heading { anchor, .. } => anchor.clone(),
         _ => None,

@@ -35,6 +35,27 @@ pub fn sift(document: &Document, fates: &mut Fates) {
     settle_end(blocks, fates);
 }
 
+/// Lines such as "Woman with back pain31" that stand elsewhere without the number, and those lines themselves: captions
+/// with the count of a share button. They are settled first, since a title could be taken for one of them.
+pub fn settle_captions(document: &Document, fates: &mut Fates) {
+    if document.format != Format::Text {
+        return;
+    }
+    let short = || document.blocks.iter().enumerate().filter(|(_, block)| block.words <= 16);
+    let mut lines: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, block) in short() {
+        lines.entry(block.text.as_str()).or_default().push(index);
+    }
+    for (index, block) in short() {
+        let bare = block.text.trim_end_matches(|c: char| c.is_ascii_digit());
+        let glued = bare.len() < block.text.len() && bare.ends_with(char::is_alphabetic);
+        if let Some(twins) = lines.get(bare).filter(|_| glued) {
+            fates[index] = Some(Fate::Left("caption"));
+            twins.iter().for_each(|twin| fates[*twin] = Some(Fate::Left("caption")));
+        }
+    }
+}
+
 fn settle_kinds(blocks: &[Block], fates: &mut Fates) {
     for (index, block) in blocks.iter().enumerate() {
         let fate = match block.kind {
@@ -64,7 +85,6 @@ fn settle_related(blocks: &[Block], fates: &mut Fates) {
 }
 
 fn settle_page_parts(document: &Document, fates: &mut Fates) {
-    let glued = lines_with_glued_numbers(document);
     for (index, block) in document.blocks.iter().enumerate() {
         if fates[index].is_some() || block.words > 130 {
             continue;
@@ -76,33 +96,11 @@ fn settle_page_parts(document: &Document, fates: &mut Fates) {
             Kind::Paragraph { emphasised: true, .. } if after_image && block.words <= 25 => Some("caption"),
             Kind::Quote if block.words <= 40 => signs::page_part(&block.text, block.words).filter(|part| *part == "sign-up box"),
             Kind::List { .. } if block.items.iter().all(|item| signs::page_part(item, words::count(item)).is_some()) => Some("navigation or sharing"),
-            _ if line && glued.contains_key(&index) => Some("caption"),
             _ if line => signs::page_part(&block.text, block.words),
             _ => None,
         };
         fates[index] = part.map(Fate::Left);
     }
-}
-
-/// Lines such as "Woman with back pain31" that stand elsewhere without the number, and those lines themselves.
-fn lines_with_glued_numbers(document: &Document) -> HashMap<usize, ()> {
-    let mut found = HashMap::new();
-    if document.format != Format::Text {
-        return found;
-    }
-    let mut lines: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, block) in document.blocks.iter().enumerate().filter(|(_, block)| block.words <= 16) {
-        lines.entry(block.text.as_str()).or_default().push(index);
-    }
-    for (index, block) in document.blocks.iter().enumerate().filter(|(_, block)| block.words <= 16) {
-        let bare = block.text.trim_end_matches(|c: char| c.is_ascii_digit());
-        let glued = bare.len() < block.text.len() && bare.ends_with(char::is_alphabetic);
-        if let Some(twins) = lines.get(bare).filter(|_| glued) {
-            found.insert(index, ());
-            found.extend(twins.iter().map(|twin| (*twin, ())));
-        }
-    }
-    found
 }
 
 /// A list whose items are the headings of the article.
@@ -250,17 +248,22 @@ fn end_reason(block: &Block) -> &'static str {
 /// Sources without a heading over them: a run of two or more, in the last part of the article.
 fn settle_loose_references(document: &Document, fates: &mut Fates) {
     let blocks = &document.blocks;
-    let last_text = blocks.iter().enumerate().rev().find(|(i, b)| fates[*i].is_none() && b.is_paragraph() && b.words >= 12 && !is_source(b) && !references::may_be_reference(&b.text));
+    let is_text = |b: &Block| b.is_paragraph() && b.words >= 12 && !is_source(b) && !references::may_be_reference(&b.text);
+    let is_heading = |b: &Block| b.level().is_some() && document.format == Format::Markdown;
+    let last_text = blocks.iter().enumerate().rev().find(|(i, b)| fates[*i].is_none() && (is_text(b) || is_heading(b)));
     let start = last_text.map_or(0, |(index, _)| index + 1);
+    let can_hold = |block: &Block| block.is_paragraph() || !block.items.is_empty() || (block.level().is_some() && document.format == Format::Text);
     let open: Vec<usize> = (start..blocks.len()).filter(|i| fates[*i].is_none()).collect();
-    let sources: Vec<usize> = open.iter().copied().filter(|i| is_source(&blocks[*i]) && blocks[*i].kind != Kind::Table).collect();
+    let sources: Vec<usize> = open.iter().copied().filter(|i| is_source(&blocks[*i]) && can_hold(&blocks[*i])).collect();
     let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return };
-    if sources.len() < 2 && blocks[*first].items.len() < 2 {
+    // A section with nothing else needs more than two to be taken for a list of sources.
+    let under_heading = blocks[..*first].iter().zip(fates.iter()).rev().find(|(_, fate)| fate.is_none()).is_some_and(|(block, _)| block.level().is_some());
+    let least = if under_heading { 3 } else { 2 };
+    if sources.len() < least && blocks[*first].items.len() < least {
         return;
     }
     for index in open.into_iter().filter(|i| i >= first && i <= last) {
-        let heading_in_text = blocks[index].level().is_some() && document.format == Format::Markdown;
-        if !heading_in_text && (is_source(&blocks[index]) || references::may_be_reference(&blocks[index].text)) {
+        if can_hold(&blocks[index]) && (is_source(&blocks[index]) || references::may_be_reference(&blocks[index].text)) {
             fates[index] = Some(Fate::Reference);
         }
     }

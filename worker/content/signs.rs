@@ -166,7 +166,7 @@ fn is_button(lower: &str) -> bool {
 fn is_menu(text: &str) -> bool {
     ['|', '»', '›', '>', '•', '·'].iter().any(|bar| {
         let parts: Vec<&str> = text.split(*bar).map(str::trim).filter(|part| !part.is_empty()).collect();
-        parts.len() >= 3 && !text.contains('\n') && parts.iter().all(|part| words::count(part) <= 4 && !part.ends_with('.'))
+        parts.len() >= 3 && parts.iter().all(|part| words::count(part) <= 4 && !part.ends_with('.'))
     })
 }
 
@@ -177,7 +177,7 @@ fn is_caption(text: &str, lower: &str) -> bool {
     if marked.iter().any(|mark| lower.starts_with(mark)) || agencies.iter().any(|agency| lower.contains(agency)) {
         return true;
     }
-    has_glued_number(text) || shows_person(&words::tokens(lower))
+    has_glued_number(text) || (!text.ends_with(['.', '!', '?', ':']) && shows_person(&words::tokens(lower)))
 }
 
 /// "Woman with back pain31": the count of a share button, glued to the words before it.

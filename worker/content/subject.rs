@@ -4,7 +4,7 @@
 //! becomes "Gallstones as a cause of back pain". No language model: words are counted. Called by `compose`.
 
 use super::document::Document;
-use super::{head, headings, words};
+use super::{headings, words};
 use std::collections::{HashMap, HashSet};
 
 /// The longest subject.
@@ -22,9 +22,8 @@ pub struct Naming {
 impl Naming {
     /// Learns the words of an article.
     pub fn of(document: &Document, title: &str) -> Naming {
-        let counts = head::frequencies(&document.blocks);
         let forms = forms(document);
-        let topic = topic(title, document, &counts, &forms);
+        let topic = topic(title, document, &forms);
         Naming { title: title.to_owned(), topic, forms, used: HashMap::new() }
     }
 
@@ -47,9 +46,12 @@ impl Naming {
         if !self.says_too_little(&heading) {
             return heading;
         }
-        let parent = above.iter().rev().map(|above| self.calm(headings::bare(above))).find(|above| !headings::is_dependent(above) && above.chars().count() <= 45);
+        let parent = above.iter().rev().map(|above| self.calm(headings::bare(above))).find(|above| can_be_context(above));
         let context = parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(shorten(&self.calm(&self.title), 45)));
-        match context.filter(|context| !words::key(&heading).contains(&words::key(context)) && !context.is_empty()) {
+        if words::count(&heading) == 0 {
+            return context.unwrap_or_default();
+        }
+        match context.filter(|context| !says(&heading, context) && !context.is_empty()) {
             Some(context) => first_that_fits(&[format!("{context}: {}", self.lower_first(&heading)), format!("{context}: {}", self.lower_first(&without_brackets(&heading)))]),
             None => heading,
         }
@@ -68,7 +70,7 @@ impl Naming {
             "remedy" | "treatment" | "solution" | "fix" | "cure" | "relief" => "for",
             _ => return None,
         };
-        let topic = self.topic.as_ref().filter(|topic| !words::key(&rest).contains(&words::key(topic)))?;
+        let topic = self.topic.as_ref().filter(|topic| !says(&rest, topic))?;
         let bare = without_brackets(&rest);
         let whole = upper_first(topic);
         Some(first_that_fits(&[
@@ -85,7 +87,7 @@ impl Naming {
         let tokens = words::tokens(heading);
         let telling: Vec<&String> = tokens.iter().filter(|t| !words::is_empty_word(t) && !headings::is_general(t)).collect();
         let on_topic = self.topic.as_ref().is_some_and(|topic| telling.iter().any(|t| words::tokens(topic).contains(t)));
-        headings::is_dependent(heading) || (telling.len() <= 1 && tokens.len() <= 3 && !(on_topic && tokens.len() > 1))
+        headings::is_dependent(heading) || headings::role(heading) != headings::Role::Body || (telling.len() <= 1 && tokens.len() <= 3 && !(on_topic && tokens.len() > 1))
     }
 
     /// A heading in capitals becomes one in lower case; words that the text has in capitals keep them.
@@ -143,7 +145,7 @@ fn forms(document: &Document) -> HashSet<String> {
 }
 
 /// What the article is about: the longest run of telling words of its title that the text itself repeats.
-fn topic(title: &str, document: &Document, counts: &HashMap<String, u32>, forms: &HashSet<String>) -> Option<String> {
+fn topic(title: &str, document: &Document, forms: &HashSet<String>) -> Option<String> {
     let corpus = corpus(document);
     let mut best: Option<(usize, usize, String)> = None;
     for run in title.split([':', '|', ',', '–', '—', '?', '(', ')', '.', '!']) {
@@ -154,7 +156,7 @@ fn topic(title: &str, document: &Document, counts: &HashMap<String, u32>, forms:
                 let times = corpus.matches(&format!(" {} ", words::key(&phrase))).take(1000).count();
                 let length = to - from;
                 let better = best.as_ref().is_none_or(|(longest, most, _)| (length, times) > (*longest, *most));
-                let enough = if length > 1 { times >= 2 } else { times >= 3 && counts.get(&words::key(&phrase)).copied().unwrap_or(0) >= 3 };
+                let enough = if length > 1 { times >= 2 } else { times >= 3 && leads_to_noun(&tokens[..from]) };
                 if enough && better {
                     best = Some((length, times, phrase));
                 }
@@ -162,6 +164,12 @@ fn topic(title: &str, document: &Document, counts: &HashMap<String, u32>, forms:
         }
     }
     best.map(|(_, _, phrase)| phrase)
+}
+
+/// A single word is only taken where a noun is likely: at the start, or after "of", "with", "is", a number.
+fn leads_to_noun(before: &[&str]) -> bool {
+    let Some(last) = before.last().map(|word| words::key(word)) else { return true };
+    matches!(last.as_str(), "of" | "with" | "is" | "about" | "for" | "from" | "to" | "on" | "the" | "a" | "an" | "your" | "and") || headings::is_general(&last)
 }
 
 /// A run of words that can be a subject: no empty word in it, no general word at its ends.
@@ -194,6 +202,16 @@ fn corpus(document: &Document) -> String {
     corpus
 }
 
+/// A heading that says something by itself and leaves room for another.
+fn can_be_context(heading: &str) -> bool {
+    !headings::is_dependent(heading) && headings::role(heading) == headings::Role::Body && heading.chars().count() <= 45
+}
+
+/// Whether the words of a phrase stand in a text, side by side.
+fn says(text: &str, phrase: &str) -> bool {
+    format!(" {} ", words::key(text)).contains(&format!(" {} ", words::key(phrase)))
+}
+
 fn fits(text: &str) -> bool {
     text.chars().count() <= LONGEST
 }
@@ -209,8 +227,9 @@ fn upper_first(text: &str) -> String {
 
 /// "Osteoporosis (PLO)" gives "Osteoporosis".
 fn without_brackets(text: &str) -> String {
-    match (text.find(" ("), text.rfind(')')) {
-        (Some(open), Some(close)) if open < close => format!("{}{}", &text[..open], &text[close + 1..]),
+    let Some((before, rest)) = text.split_once(" (") else { return text.to_owned() };
+    match rest.split_once(')') {
+        Some((_, after)) if words::count(before) > 0 => format!("{before}{after}"),
         _ => text.to_owned(),
     }
 }

@@ -36,6 +36,8 @@ pub(crate) fn blocks(text: &str, base: Option<&str>) -> Vec<Block> {
     let written = tops.iter().zip(raw).filter_map(|(node, block)| {
         let mut block = block?;
         if block.markdown.is_empty() {
+            // Beside another list comrak would add a mark to keep the two apart.
+            node.detach();
             block.markdown = markup::write(node, &options);
         }
         finish(block)
@@ -247,7 +249,7 @@ fn raise_headings(blocks: &mut [Block]) {
 
 fn raise(block: &mut Block, level: u8) {
     let text = block.items.first().unwrap_or(&block.text).trim_end_matches([':', '.']).to_owned();
-    block.markdown = markup::escape(&text, true);
+    block.markdown = markup::keep_sharp(markup::escape(&text, true));
     block.text = text;
     block.items.clear();
     block.kind = Kind::Heading { level, anchor: None };

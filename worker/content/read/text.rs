@@ -98,7 +98,7 @@ fn unmarked_items(units: &[Unit], seen_prose: bool, after_lead_in: bool) -> usiz
 
 fn heading(text: &str, level: u8) -> Block {
     let text = spaced(text.trim_end_matches(':'));
-    block(Kind::Heading { level, anchor: None }, markup::escape(&text, true), text)
+    block(Kind::Heading { level, anchor: None }, markup::keep_sharp(markup::escape(&text, true)), text)
 }
 
 fn paragraph(text: &str) -> Block {
