@@ -3,4 +3,3 @@
 mod planning;
 mod steering;
 mod story;
-mod sums;

@@ -1,7 +1,6 @@
-//! A campaign's own life: created, paused, resumed, cancelled, each by an operator and each recorded.
+//! A campaign's own life: created, paused, resumed, each by an operator and each recorded; `cancel` is its end.
 //!
-//! Pausing and resuming move the campaign and its open editions in one transaction. Cancelling does too, and then ends
-//! what was not handed over, in slices; what a crash leaves of them `due::finish` ends.
+//! Pausing and resuming move the campaign and its open editions in one transaction. The command line calls them.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Acquire, PgConnection};
@@ -9,10 +8,12 @@ use sqlx::{Acquire, PgConnection};
 use super::schedule::{Rule, Schedule};
 use super::states::{CampaignState, Late};
 use super::store::{self, Campaign, Next};
-use super::{CampaignError, due, edition};
-use crate::base::zone;
+use super::{CampaignError, due};
 use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
+use crate::base::zone;
+
+pub use super::cancel::cancel;
 
 /// What a new weekly campaign is made of.
 #[derive(Debug, Clone, Copy)]
@@ -108,40 +109,6 @@ pub async fn resume(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
     wake::enqueue(&mut tx, &Job::Sweep).await?;
     tx.commit().await?;
     store::find(conn, name).await
-}
-
-/// Ends a campaign and its open editions; gives how many deliveries were cancelled. What is being handed over finishes
-/// by itself. Run again after a crash, it goes on where it stopped.
-pub async fn cancel(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<u64, CampaignError> {
-    let mut tx = conn.begin().await?;
-    let campaign = store::lock(&mut tx, name).await?;
-    if campaign.state != CampaignState::Cancelled {
-        sqlx::query!(
-            "UPDATE campaigns SET state = 'cancelled', reason = NULL, next_occurrence = NULL, next_run_at = NULL WHERE id = $1",
-            campaign.id
-        )
-        .execute(&mut *tx)
-        .await?;
-        // Nothing more is planned, so what was counted until now is what was planned.
-        sqlx::query!(
-            "UPDATE editions SET state = 'cancelled', resume_to = NULL, reason = 'campaign cancelled', planned = counted, finished_at = $2
-            WHERE campaign_id = $1 AND state NOT IN ('finished', 'skipped', 'cancelled')",
-            campaign.id,
-            to_db(now)
-        )
-        .execute(&mut *tx)
-        .await?;
-        store::record_act(&mut tx, "cancel", &campaign, None, now).await?;
-    }
-    let open = sqlx::query_scalar!("SELECT id FROM editions WHERE campaign_id = $1 AND state = 'cancelled' ORDER BY id", campaign.id)
-        .fetch_all(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    let mut cancelled = 0;
-    for edition_id in open {
-        cancelled += edition::cancel_deliveries(conn, edition_id, now).await?;
-    }
-    Ok(cancelled)
 }
 
 pub(super) fn refused(campaign: &Campaign, hint: &'static str) -> CampaignError {

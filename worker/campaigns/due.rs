@@ -9,6 +9,7 @@ use sqlx::{Acquire, PgConnection};
 
 use super::CampaignError;
 use super::campaign::pause_rows;
+use super::cancel::cancel_deliveries;
 use super::edition::{self, NewEdition};
 use super::states::EditionState;
 use super::store::{self, Campaign};
@@ -241,7 +242,7 @@ async fn end_the_cancelled(conn: &mut PgConnection, now: Timestamp) -> sqlx::Res
     .fetch_all(&mut *conn)
     .await?;
     for edition_id in left {
-        edition::cancel_deliveries(conn, edition_id, now).await?;
+        cancel_deliveries(conn, edition_id, now).await?;
     }
     Ok(())
 }

@@ -12,12 +12,10 @@ use super::CampaignError;
 use super::campaign::refused;
 use super::states::{CampaignState, EditionState};
 use super::store::{self, Campaign, seconds};
-use crate::base::database::is_to_be_retried;
 use crate::base::time::{civil_from_db, civil_to_db, to_db};
 use crate::base::wake::{self, Job};
 use crate::delivery::ledger::claim::skip_late;
 
-const SLICE: i64 = 10_000;
 const LATELY: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// An edition to be inserted.
@@ -143,44 +141,6 @@ pub(super) async fn insert(conn: &mut PgConnection, campaign: &Campaign, new: &N
     )
     .fetch_optional(conn)
     .await
-}
-
-/// Cancels what was not handed over of a cancelled edition, slice by slice, each a transaction; gives how many.
-pub(super) async fn cancel_deliveries(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<u64> {
-    let (mut after, mut cancelled) = (0, 0);
-    loop {
-        let (last, ended) = match cancel_slice(conn, edition_id, after, now).await {
-            Err(error) if is_to_be_retried(&error) => continue,
-            slice => slice?,
-        };
-        cancelled += u64::try_from(ended).unwrap_or(0);
-        let Some(last) = last else { return Ok(cancelled) };
-        after = last;
-    }
-}
-
-async fn cancel_slice(conn: &mut PgConnection, edition_id: i64, after: i64, now: Timestamp) -> sqlx::Result<(Option<i64>, i64)> {
-    let slice = sqlx::query!(
-        r#"WITH open AS (
-            SELECT d.period, d.id FROM editions e JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
-            WHERE e.id = $1 AND e.state = 'cancelled' AND d.id > $2 AND d.state IN ('queued', 'claimed', 'deferred')
-            ORDER BY d.period, d.id LIMIT $3 FOR UPDATE OF d
-        ), ended AS (
-            UPDATE deliveries d SET state = 'cancelled', reason = 'campaign cancelled', ready_at = NULL, finished_at = $4
-            FROM open WHERE d.period = open.period AND d.id = open.id
-            RETURNING d.id, d.subscriber_id, d.segment_id
-        ), freed AS (
-            DELETE FROM segments_given g USING ended WHERE g.subscriber_id = ended.subscriber_id AND g.segment_id = ended.segment_id
-        )
-        SELECT max(id) AS last, count(*) AS "ended!" FROM ended"#,
-        edition_id,
-        after,
-        SLICE,
-        to_db(now)
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok((slice.last, slice.ended))
 }
 
 async fn add_run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp) -> Result<Occurrence, CampaignError> {

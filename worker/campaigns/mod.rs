@@ -1,6 +1,6 @@
 //! Campaigns: what an operator schedules, its dated editions, and who gets what in each of them.
 //!
-//! `schedule` says when (pure), `campaign` is created, paused, resumed and cancelled, `due` opens its editions, `weekly`
+//! `schedule` says when (pure), `campaign` is created, paused and resumed and by `cancel` ended, `due` opens its editions, `weekly`
 //! plans them slice by slice, `edition` is the operator's word about one, `report` counts what became of it.
 //!
 //! A weekly campaign is `scheduled` until its first edition opens and `running` from then on; it is never `finished`,
@@ -9,6 +9,7 @@
 //! Locks are taken in one order everywhere: the campaign, its editions, their deliveries.
 
 pub mod campaign;
+mod cancel;
 pub mod due;
 pub mod edition;
 mod error;

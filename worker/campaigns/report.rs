@@ -131,9 +131,7 @@ pub async fn report(conn: &mut PgConnection, name: &str, edition: Option<&str>) 
     if let (Some(edition), true) = (edition, editions.is_empty()) {
         return Err(unknown_edition(&mut tx, campaign.id, name, edition).await?);
     }
-    for edition in &mut editions {
-        count(&mut tx, edition).await?;
-    }
+    count(&mut tx, &mut editions).await?;
     tx.commit().await?;
     Ok(Report { campaign: campaign.name, state: campaign.state, reason: campaign.reason, editions })
 }
@@ -199,16 +197,21 @@ async fn editions(conn: &mut PgConnection, campaign_id: i64, occurrence: Option<
         .collect())
 }
 
-async fn count(conn: &mut PgConnection, edition: &mut EditionReport) -> sqlx::Result<()> {
+// All editions in one statement: those of a month lie in one partition, which is read once.
+async fn count(conn: &mut PgConnection, editions: &mut [EditionReport]) -> sqlx::Result<()> {
+    let (periods, ids): (Vec<_>, Vec<_>) = editions.iter().map(|edition| (civil_to_db(edition.key.period), edition.key.id)).unzip();
     let rows = sqlx::query!(
-        r#"SELECT state, reason, count(*) AS "count!" FROM deliveries WHERE period = $1 AND edition_id = $2 GROUP BY state, reason"#,
-        civil_to_db(edition.key.period),
-        edition.key.id
+        r#"SELECT edition_id AS "edition_id!", state, reason, count(*) AS "count!" FROM deliveries
+        WHERE period = ANY($1) AND edition_id = ANY($2) GROUP BY edition_id, state, reason"#,
+        &periods,
+        &ids
     )
     .fetch_all(conn)
     .await?;
     for row in rows {
-        edition.counts.add(&row.state, row.reason, row.count);
+        if let Some(edition) = editions.iter_mut().find(|edition| edition.key.id == row.edition_id) {
+            edition.counts.add(&row.state, row.reason, row.count);
+        }
     }
     Ok(())
 }

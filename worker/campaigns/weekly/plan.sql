@@ -30,7 +30,8 @@ had AS (
 handed AS (
     SELECT d.subscriber_id AS id, max(d.handing_over_at) AS at
     FROM unnest($15::bigint[], $16::date[]) AS e (id, period)
-    JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id AND d.subscriber_id = ANY($5::bigint[])
+    JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
+        AND d.subscriber_id BETWEEN ($5::bigint[])[1] AND ($5::bigint[])[cardinality($5::bigint[])]
     WHERE d.state IN ('sent', 'handing_over', 'unconfirmed')
     GROUP BY d.subscriber_id
 ),
