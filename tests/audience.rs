@@ -211,6 +211,7 @@ async fn a_header_that_names_no_address_is_an_error_that_says_what_was_found() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "each sentence of the command line, one after the other")]
 async fn the_command_line_says_what_is_missing_and_what_stands_against_an_address() {
     let app = TestApp::new().await;
     make_topic(&app, "Back care").await;

@@ -76,12 +76,12 @@ proptest! {
 }
 
 fn hold_ten_years(rule: &Rule, name: &str, zone: &TimeZone) {
-    let mut day = rule.next_after(FIRST_DAY).unwrap();
+    let mut day = rule.next_after(FIRST_DAY).expect("a first");
     let mut editions = 0;
     while day.year() < FIRST_DAY.year() + YEARS {
         hold_civil_time(day.to_datetime(rule.time()), rule.instant(day, zone), name, zone);
-        let next = rule.next_after(day).unwrap();
-        assert_eq!(day.until(next).unwrap().get_days(), 7, "{name}: from {day} to {next}");
+        let next = rule.next_after(day).expect("a next");
+        assert_eq!(day.until(next).expect("a span").get_days(), 7, "{name}: from {day} to {next}");
         day = next;
         editions += 1;
     }

@@ -154,6 +154,6 @@ mod tests {
             "Ana <ana@example.org>", "ana@exa mple.org", "ana@-x-.example..org", "ana@1.2.3.4", "a\u{200b}na@example.org"] {
             assert!(EmailAddress::parse(bad).is_err(), "{bad:?} was taken for an address");
         }
-        assert_eq!(EmailAddress::parse(&format!("{}@example.org", "a".repeat(300))).unwrap_err().to_string().is_empty(), false);
+        assert!(EmailAddress::parse(&format!("{}@example.org", "a".repeat(300))).is_err());
     }
 }

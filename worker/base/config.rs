@@ -205,7 +205,8 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key: &str, why: String| Err(ConfigError(format!("the configuration is wrong: {key}: {why}")));
-        if !self.site.url.is_empty() && !(self.site.url.starts_with("https://") || self.site.url.starts_with("http://")) {
+        let is_link = self.site.url.starts_with("https://") || self.site.url.starts_with("http://");
+        if !is_link && !self.site.url.is_empty() {
             return wrong("site.url", format!("`{}` must begin with https://", self.site.url));
         }
         if !is_colour(&self.site.colour) {

@@ -56,7 +56,7 @@ impl Context {
 }
 
 /// The keys of `config`, agreed with `db`.
-pub async fn keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
+pub(crate) async fn keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
     let recorded = sqlx::query_scalar!("SELECT current_key_id FROM installation").fetch_one(&db.pool).await?;
     let keyring = Keyring::open(&config.key_file()?, recorded.as_deref(), &ring::rand::SystemRandom::new())?;
     if recorded.is_none() {

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging; a second call changes nothing.
-pub fn start(config: &Config) {
+pub(crate) fn start(config: &Config) {
     start_with("warn,sqlx::pool=error,tidings=info", config.log.format == "json");
 }
 

@@ -3,7 +3,7 @@
 use super::Context;
 
 /// Connecting migrates; this says so.
-pub async fn run(ctx: &Context) -> anyhow::Result<()> {
+pub(crate) async fn run(ctx: &Context) -> anyhow::Result<()> {
     ctx.db().await?;
     println!("The database's schema is up to date.");
     Ok(())

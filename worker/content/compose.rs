@@ -224,6 +224,7 @@ fn slug(given: Option<&str>, url: Option<&str>, title: &str) -> String {
     if slug.is_empty() { "article".to_owned() } else { slug }
 }
 
+/// Words in lower case, joined by hyphens, without accents: `Après l'été` is `apres-lete`.
 pub fn hyphenated(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
     let plain: String = text.nfkd().filter(|c| !unicode_normalization::char::is_combining_mark(*c) && !matches!(c, '\'' | '’')).collect();

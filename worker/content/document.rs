@@ -115,6 +115,7 @@ pub struct Link {
 
 /// What a block is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the sentence of each variant names its fields")]
 pub enum Kind {
     /// A heading, with its level (1 is the highest) and its own id, if it has one.
     Heading { level: u8, anchor: Option<String> },

@@ -22,7 +22,7 @@ pub struct Head {
 }
 
 /// Finds the head and settles the blocks that belong to it.
-pub fn find(document: &Document, fates: &mut Fates) -> Head {
+pub(crate) fn find(document: &Document, fates: &mut Fates) -> Head {
     let title_at = match document.format {
         Format::Markdown => title_of_markdown(document),
         Format::Text => title_of_text(document, fates),

@@ -7,7 +7,7 @@ use super::words;
 
 /// What a section is, by its heading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// A section of the article.
     Body,
     /// What leads in; no tip.
@@ -23,7 +23,7 @@ pub enum Role {
 }
 
 /// The role of a section by its heading.
-pub fn role(heading: &str) -> Role {
+pub(crate) fn role(heading: &str) -> Role {
     let key = words::key(bare(heading));
     let key = key.strip_prefix("the ").unwrap_or(&key);
     let is = |list: &[&str]| list.contains(&key);
@@ -65,7 +65,7 @@ fn page_role(key: &str) -> Role {
 }
 
 /// A heading without its number ("3.", "Step 3:", "#3 -") and without a colon at its end.
-pub fn bare(heading: &str) -> &str {
+pub(crate) fn bare(heading: &str) -> &str {
     let heading = heading.trim();
     let unnumbered = after_number(heading.trim_start_matches('#')).unwrap_or(heading);
     let unlabelled = unnumbered.split_once([':', '–', '—', '-']).filter(|(label, rest)| is_count_label(label) && !rest.trim().is_empty());
@@ -89,7 +89,7 @@ fn is_count_label(label: &str) -> bool {
 
 /// The label of a heading and what follows it: ("cause", "Gallstones") of "The cause: Gallstones", ("remedy", "") of
 /// "The remedy". Numbers in the label are dropped ("Myth 2: …" is "myth").
-pub fn label(heading: &str) -> Option<(String, &str)> {
+pub(crate) fn label(heading: &str) -> Option<(String, &str)> {
     let heading = bare(heading);
     let (label, rest) = heading.split_once(": ").or_else(|| heading.split_once(" – ").or_else(|| heading.split_once(" — "))).unwrap_or((heading, ""));
     let tokens: Vec<String> = words::tokens(label);
@@ -98,12 +98,12 @@ pub fn label(heading: &str) -> Option<(String, &str)> {
 }
 
 /// Whether the label opens a pair: what is wrong, asked or believed.
-pub fn opens_pair(label: &str) -> bool {
+pub(crate) fn opens_pair(label: &str) -> bool {
     ["cause", "reason", "culprit", "problem", "issue", "myth", "question", "mistake", "symptom", "challenge", "claim", "scenario", "trigger", "error", "trap", "belief", "misconception", "q", "complaint", "sign", "worry", "what you hear", "situation"].contains(&label)
 }
 
 /// Whether the label closes a pair: what helps, what is true.
-pub fn closes_pair(label: &str) -> bool {
+pub(crate) fn closes_pair(label: &str) -> bool {
     [
         "remedy", "fix", "solution", "treatment", "cure", "fact", "truth", "reality", "answer", "what to do", "what helps", "what you can do", "how to fix it",
         "how to treat it", "what to do about it", "what to do instead", "do this instead", "try this", "try this instead", "how to avoid it", "how to prevent it",
@@ -114,7 +114,7 @@ pub fn closes_pair(label: &str) -> bool {
 
 /// Whether a heading says nothing without the one above or before it: only general words, or a pronoun that points
 /// to something outside.
-pub fn is_dependent(heading: &str) -> bool {
+pub(crate) fn is_dependent(heading: &str) -> bool {
     let tokens = words::tokens(bare(heading));
     let telling = tokens.iter().filter(|t| !words::is_empty_word(t) && !is_general(t)).count();
     let points = tokens.iter().skip(1).any(|t| matches!(t.as_str(), "it" | "this" | "that" | "them" | "these" | "those"));
@@ -122,7 +122,7 @@ pub fn is_dependent(heading: &str) -> bool {
 }
 
 /// A word that many sections of many articles have in their heading.
-pub fn is_general(word: &str) -> bool {
+pub(crate) fn is_general(word: &str) -> bool {
     GENERAL.contains(&word) || word.bytes().all(|b| b.is_ascii_digit())
 }
 

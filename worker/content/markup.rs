@@ -9,7 +9,7 @@ use comrak::nodes::{Ast, AstNode, ListDelimType, NodeValue};
 use std::cell::RefMut;
 
 /// The options by which every article and every tip is parsed and written.
-pub fn options() -> Options<'static> {
+pub(crate) fn options() -> Options<'static> {
     let mut options = Options::default();
     options.extension.table = true;
     options.extension.strikethrough = true;
@@ -20,7 +20,7 @@ pub fn options() -> Options<'static> {
 }
 
 /// Writes a parsed block as Markdown, without blank lines around it. `tidy` must have gone over the tree before.
-pub fn write<'a>(node: &'a AstNode<'a>, options: &Options<'_>) -> String {
+pub(crate) fn write<'a>(node: &'a AstNode<'a>, options: &Options<'_>) -> String {
     let mut out = String::new();
     comrak::format_commonmark(node, options, &mut out).expect("writing to a string cannot fail");
     out.truncate(out.trim_end().len());
@@ -29,7 +29,7 @@ pub fn write<'a>(node: &'a AstNode<'a>, options: &Options<'_>) -> String {
 
 /// Makes a tree fit for a tip: text escaped our way, images replaced by their words, raw HTML taken out, links
 /// resolved against `base` and dropped where they lead nowhere that a mail may link to.
-pub fn tidy<'a>(root: &'a AstNode<'a>, base: Option<&str>) {
+pub(crate) fn tidy<'a>(root: &'a AstNode<'a>, base: Option<&str>) {
     let nodes: Vec<&'a AstNode<'a>> = root.descendants().collect();
     for node in &nodes {
         tidy_citation(node);
@@ -142,7 +142,7 @@ fn tidy_text<'a>(node: &'a AstNode<'a>) {
 }
 
 /// A "#" at the end of a heading would be taken for its closing mark.
-pub fn keep_sharp(mut markdown: String) -> String {
+pub(crate) fn keep_sharp(mut markdown: String) -> String {
     if markdown.ends_with('#') {
         markdown.insert(markdown.len() - 1, '\\');
     }
@@ -162,7 +162,7 @@ fn starts_line<'a>(node: &'a AstNode<'a>) -> bool {
 }
 
 /// Takes out what a mail cannot show and makes every kind of space the plain one.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     if text.is_ascii() && !text.bytes().any(|b| b < 0x20) {
         return text.to_owned();
     }
@@ -177,7 +177,7 @@ pub fn clean(text: &str) -> String {
 }
 
 /// Escapes what would be read as mark-up, and nothing else.
-pub fn escape(text: &str, at_start: bool) -> String {
+pub(crate) fn escape(text: &str, at_start: bool) -> String {
     let bytes = text.as_bytes();
     let special = |b: &u8| matches!(b, b'\\' | b'*' | b'_' | b'`' | b'[' | b']' | b'<' | b'&' | b'~');
     let mut out = String::with_capacity(text.len() + 8);
@@ -234,7 +234,7 @@ fn start_mark(text: &str) -> Option<usize> {
 }
 
 /// An address that a mail may link to: absolute, or made absolute with the article's own.
-pub fn resolve(url: &str, base: Option<&str>) -> Option<String> {
+pub(crate) fn resolve(url: &str, base: Option<&str>) -> Option<String> {
     let lower = url.get(..8).unwrap_or(url).to_ascii_lowercase();
     if lower.starts_with("http://") || lower.starts_with("https://") || lower.starts_with("mailto:") {
         return Some(url.to_owned());
@@ -252,7 +252,7 @@ pub fn resolve(url: &str, base: Option<&str>) -> Option<String> {
 }
 
 /// `clean` for a text of several lines, which keeps its line breaks.
-pub fn clean_lines(text: &str) -> String {
+pub(crate) fn clean_lines(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| clean(line).trim().to_owned()).filter(|line| !line.is_empty()).collect();
     lines.join("\n")
 }

@@ -29,7 +29,7 @@ pub struct References {
 }
 
 /// Whether a text reads like a source and not like a sentence.
-pub fn is_reference(text: &str) -> bool {
+pub(crate) fn is_reference(text: &str) -> bool {
     let count = words::count(text);
     if !(3..=90).contains(&count) {
         return false;
@@ -39,7 +39,7 @@ pub fn is_reference(text: &str) -> bool {
 }
 
 /// Whether a text may stand between two sources as one of them: titles and names, no sentence.
-pub fn may_be_reference(text: &str) -> bool {
+pub(crate) fn may_be_reference(text: &str) -> bool {
     words::count(text) <= 60 && words::prose_share(&words::tokens(text)) <= 8
 }
 
@@ -97,7 +97,7 @@ fn years(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Reads the references out of the blocks that hold them.
-pub fn collect<'a>(blocks: impl Iterator<Item = &'a Block>) -> References {
+pub(crate) fn collect<'a>(blocks: impl Iterator<Item = &'a Block>) -> References {
     let mut list: Vec<Reference> = Vec::new();
     for block in blocks {
         let texts: Vec<(Option<String>, String)> = match &block.kind {

@@ -78,6 +78,7 @@ pub struct Segmented {
 
 /// Why a document gave no segment.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the sentence of each variant names its fields")]
 pub enum SegmentError {
     /// No heading with text under it, and no short article that could be one tip.
     #[error("article `{name}` has no sections: {looked_for}; give it headings (without any, only an article with a title and {least} to {most} words becomes one tip; this one has {words})")]

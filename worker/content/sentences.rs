@@ -6,7 +6,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The sentences of a text, trimmed.
-pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn sentences(text: &str) -> impl Iterator<Item = &str> {
     let mut bounds = text.split_sentence_bound_indices().peekable();
     std::iter::from_fn(move || {
         let (start, first) = bounds.next()?;

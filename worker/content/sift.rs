@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 /// What becomes of a block that is not simply text of the article.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// Left out, with the reason.
     Left(&'static str),
     /// A source: left out of the tips, kept with the article.
@@ -20,10 +20,10 @@ pub enum Fate {
 }
 
 /// The fate of each block; nothing for text that is still to be put into sections.
-pub type Fates = Vec<Option<Fate>>;
+pub(crate) type Fates = Vec<Option<Fate>>;
 
 /// Settles every block that shows by itself or by its place that it is no text of a tip.
-pub fn sift(document: &Document, fates: &mut Fates) {
+pub(crate) fn sift(document: &Document, fates: &mut Fates) {
     let blocks = &document.blocks;
     settle_kinds(blocks, fates);
     settle_related(blocks, fates);
@@ -37,7 +37,7 @@ pub fn sift(document: &Document, fates: &mut Fates) {
 
 /// Lines such as "Woman with back pain31" that stand elsewhere without the number, and those lines themselves: captions
 /// with the count of a share button. They are settled first, since a title could be taken for one of them.
-pub fn settle_captions(document: &Document, fates: &mut Fates) {
+pub(crate) fn settle_captions(document: &Document, fates: &mut Fates) {
     if document.format != Format::Text {
         return;
     }

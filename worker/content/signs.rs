@@ -6,7 +6,7 @@
 use super::{dates, words};
 
 /// Whether a line has the shape of a heading: short, begins like a sentence, does not end like one.
-pub fn is_heading_shaped(text: &str) -> bool {
+pub(crate) fn is_heading_shaped(text: &str) -> bool {
     let count = words::count(text);
     let Some(first) = text.chars().find(|c| c.is_alphanumeric()) else { return false };
     let ends_open = text.ends_with(['.', ',', ';', ':', '!', '…', '-', '–']);
@@ -32,7 +32,7 @@ fn has_sentence_end(text: &str) -> bool {
 }
 
 /// The rest of a line such as "Related: …" or "See also: …".
-pub fn related(text: &str) -> Option<&str> {
+pub(crate) fn related(text: &str) -> Option<&str> {
     let (label, rest) = text.split_once(':')?;
     if label.len() > 40 {
         return None;
@@ -47,17 +47,17 @@ pub fn related(text: &str) -> Option<&str> {
 }
 
 /// A line with a date, an author or the time it takes to read, and nothing else.
-pub fn is_metadata(text: &str) -> bool {
+pub(crate) fn is_metadata(text: &str) -> bool {
     text.len() <= 120 && pieces(text).all(|piece| dates::line(piece).is_some() || byline(piece).is_some() || is_reading_time(piece))
 }
 
 /// The parts of a line such as "By A Name | May 4, 2020 | 5 min read".
-pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split(['|', '•', '·', '\n', '/']).map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 /// The name in "By A Name" or "Written by A Name"; an empty name for a line about who reviewed it.
-pub fn byline(text: &str) -> Option<&str> {
+pub(crate) fn byline(text: &str) -> Option<&str> {
     let lower = text.to_lowercase();
     if lower.len() != text.len() || text.len() > 100 || text.ends_with('.') && words::count(text) > 8 {
         return None;
@@ -89,7 +89,7 @@ fn is_reading_time(text: &str) -> bool {
 }
 
 /// What a block is, when its words alone show that it is part of the page.
-pub fn page_part(text: &str, count: usize) -> Option<&'static str> {
+pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
     if count > 130 {
         return None;
     }
@@ -201,7 +201,7 @@ fn shows_person(tokens: &[String]) -> bool {
 }
 
 /// The sentence by which a publisher says who it is: only looked for after the article's end.
-pub fn is_about_publisher(text: &str) -> bool {
+pub(crate) fn is_about_publisher(text: &str) -> bool {
     let tokens = words::tokens(text);
     let says_is = tokens.iter().take(8).any(|t| matches!(t.as_str(), "is" | "are" | "provides" | "offers" | "helps"));
     let kinds = ["app", "company", "platform", "site", "website", "publisher", "community", "organisation", "organization", "charity", "brand", "provider", "practice", "clinic", "newsletter", "magazine", "startup", "nonprofit", "blog", "network", "service"];

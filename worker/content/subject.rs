@@ -8,11 +8,11 @@ use super::{headings, words};
 use std::collections::{HashMap, HashSet};
 
 /// The longest subject.
-pub const LONGEST: usize = 78;
+pub(crate) const LONGEST: usize = 78;
 
 /// What is known about an article's words when its tips are named.
 #[derive(Debug)]
-pub struct Naming {
+pub(crate) struct Naming {
     title: String,
     topic: Option<String>,
     forms: HashSet<String>,
@@ -21,14 +21,14 @@ pub struct Naming {
 
 impl Naming {
     /// Learns the words of an article.
-    pub fn of(document: &Document, title: &str) -> Naming {
+    pub(crate) fn of(document: &Document, title: &str) -> Naming {
         let forms = forms(document);
         let topic = topic(title, document, &forms);
         Naming { title: title.to_owned(), topic, forms, used: HashMap::new() }
     }
 
     /// The subject of a segment with this heading path; `piece` tells apart what an over-long section was cut into.
-    pub fn subject(&mut self, path: &[String], piece: Option<(usize, usize)>) -> String {
+    pub(crate) fn subject(&mut self, path: &[String], piece: Option<(usize, usize)>) -> String {
         let named = match path.split_last() {
             Some((heading, above)) => self.name(heading, above),
             None => shorten(&self.calm(&self.title), LONGEST),
@@ -235,7 +235,7 @@ fn without_brackets(text: &str) -> String {
 }
 
 /// Shortens a subject at the end of a clause, else between words with "…".
-pub fn shorten(text: &str, most: usize) -> String {
+pub(crate) fn shorten(text: &str, most: usize) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= most {
         return text;

@@ -3,7 +3,7 @@
 //! Owns what a word is for every rule of `content`, and the list of words that say nothing by themselves.
 
 /// How many words a text has: runs without white space that hold a letter or a digit.
-pub fn count(text: &str) -> usize {
+pub(crate) fn count(text: &str) -> usize {
     let mut words = 0;
     let mut in_word = false;
     for byte in text.bytes() {
@@ -20,7 +20,7 @@ pub fn count(text: &str) -> usize {
 }
 
 /// The words in lower case, without punctuation around them.
-pub fn tokens(text: &str) -> Vec<String> {
+pub(crate) fn tokens(text: &str) -> Vec<String> {
     text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '-')))
         .map(|word| word.trim_matches(['\'', '’', '-']).to_lowercase().replace('’', "'"))
         .filter(|word| !word.is_empty())
@@ -28,17 +28,17 @@ pub fn tokens(text: &str) -> Vec<String> {
 }
 
 /// The same, joined by single spaces: equal for texts that differ in case and punctuation only.
-pub fn key(text: &str) -> String {
+pub(crate) fn key(text: &str) -> String {
     tokens(text).join(" ")
 }
 
 /// Whether a word carries no meaning by itself.
-pub fn is_empty_word(word: &str) -> bool {
+pub(crate) fn is_empty_word(word: &str) -> bool {
     EMPTY.binary_search(&word).is_ok()
 }
 
 /// The share of words that sentences have and titles or references have not (verbs, pronouns), in percent.
-pub fn prose_share(tokens: &[String]) -> usize {
+pub(crate) fn prose_share(tokens: &[String]) -> usize {
     let prose = tokens.iter().filter(|t| PROSE.binary_search(&t.as_str()).is_ok()).count();
     if tokens.is_empty() { 0 } else { prose * 100 / tokens.len() }
 }
@@ -58,7 +58,7 @@ const PROSE: &[&str] = &[
 ];
 
 /// The text in lower case with single spaces, punctuation taken out: what a fingerprint is made of.
-pub fn bare(text: &str) -> String {
+pub(crate) fn bare(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut gap = false;
     for c in text.chars() {

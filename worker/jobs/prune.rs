@@ -13,7 +13,7 @@ pub(super) async fn prune(pool: &PgPool, keep: Duration) -> sqlx::Result<()> {
                 WHERE (status IN ('Done', 'Killed') OR (status = 'Failed' AND attempts >= max_attempts)) AND run_at < now() - $1::interval
                 LIMIT 5000)",
         )
-        .bind(&keep)
+        .bind(keep)
         .execute(pool)
         .await?;
         if deleted.rows_affected() < 5000 {

@@ -23,6 +23,7 @@ pub struct Hints {
 
 /// Why an input could not be read as an article.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "the sentence of each variant names its fields")]
 pub enum ReadError {
     /// Nothing but white space.
     #[error("article `{0}` is empty: a text with a title and sections was expected")]

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the sentence of each variant names its fields")]
 pub enum Imported {
     /// The article is new: so many tips were added at the end of the series.
     Stored { tips: usize },
@@ -20,6 +21,7 @@ pub enum Imported {
 
 /// Why an article was not stored.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each variant names its fields")]
 pub enum ImportError {
     /// The article is there with other segments.
     #[error(

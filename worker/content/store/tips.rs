@@ -93,6 +93,7 @@ pub enum Place {
 
 /// Why a tip could not be changed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each variant names its fields")]
 pub enum TipError {
     /// No such tip.
     #[error("there is no tip {0}: `tidings tip list` shows the ids")]

@@ -236,6 +236,7 @@ async fn pick(conn: &mut PgConnection, edition_id: i64, period: Date, now: Times
 }
 
 // The rows are locked by the caller's pick; the checks are read by this statement's snapshot.
+#[expect(clippy::too_many_lines, reason = "one statement, to be read as one")]
 async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp, claim: &mut Claim) -> sqlx::Result<()> {
     if keys.is_empty() {
         return Ok(());

@@ -150,6 +150,7 @@ async fn lock(conn: &mut PgConnection, records: &[Record], marks: &[Mark]) -> sq
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "one statement, to be read as one")]
 async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &[Record]) -> sqlx::Result<()> {
     if records.is_empty() {
         return Ok(());

@@ -174,17 +174,14 @@ pub async fn list(conn: &mut PgConnection, state: Option<&str>, limit: i64) -> s
     )
     .fetch_all(conn)
     .await?;
-    let line = |key, r: (String, Option<String>, Option<chrono::DateTime<chrono::Utc>>, Option<String>, Option<String>, Option<String>)| Line {
-        key,
-        state: r.0,
-        reason: r.1,
-        handing_over_at: r.2.map(from_db),
-        reply: r.3,
-        address: r.4,
-        edition: r.5,
-    };
-    Ok(rows
-        .into_iter()
-        .map(|r| line(Key { period: civil_from_db(r.period), id: r.id }, (r.state, r.reason, r.handing_over_at, r.reply, r.address, r.edition)))
-        .collect())
+    let lines = rows.into_iter().map(|r| Line {
+        key: Key { period: civil_from_db(r.period), id: r.id },
+        state: r.state,
+        reason: r.reason,
+        address: r.address,
+        edition: r.edition,
+        handing_over_at: r.handing_over_at.map(from_db),
+        reply: r.reply,
+    });
+    Ok(lines.collect())
 }
