@@ -3,3 +3,4 @@
 mod planning;
 mod steering;
 mod story;
+mod terminal;

@@ -47,7 +47,8 @@ fn suggestions(name: &str) -> Vec<String> {
         .filter(|(distance, _)| *distance <= limit)
         .collect();
     near.sort();
-    near.into_iter().take(3).map(|(_, known)| known.to_owned()).collect()
+    let best = near.first().map_or(0, |(distance, _)| *distance);
+    near.into_iter().take_while(|(distance, _)| *distance <= best + 1).take(3).map(|(_, known)| known.to_owned()).collect()
 }
 
 /// The edit distance to the whole name or to its city alone, whichever is nearer.

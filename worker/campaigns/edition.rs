@@ -153,15 +153,24 @@ async fn add_run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp
     if let (false, Some(edition)) = (sure, ran_lately(&mut *conn, campaign.id, now).await?) {
         return Err(CampaignError::RanLately { name: name.to_owned(), edition });
     }
-    let occurrence = Occurrence::run_at(now);
-    let edition = NewEdition { occurrence, state: EditionState::Running, reason: None, starts_at: now };
-    let Some(edition_id) = insert(&mut *conn, &campaign, &edition, now).await? else {
-        return Err(CampaignError::SameSecond { name: name.to_owned(), edition: occurrence.to_string() });
-    };
+    let (occurrence, edition_id) = insert_run(&mut *conn, &campaign, now).await?;
     sqlx::query!("UPDATE campaigns SET state = 'running' WHERE id = $1", campaign.id).execute(&mut *conn).await?;
     store::record_act(&mut *conn, "run", &campaign, Some(&occurrence.to_string()), now).await?;
     wake::enqueue(conn, &Job::PlanEdition { edition_id }).await?;
     Ok(occurrence)
+}
+
+// Two runs of one second are two editions: the later one bears the next second that is free, and is due all the same.
+async fn insert_run(conn: &mut PgConnection, campaign: &Campaign, now: Timestamp) -> sqlx::Result<(Occurrence, i64)> {
+    let mut named_after = now;
+    loop {
+        let occurrence = Occurrence::run_at(named_after);
+        let edition = NewEdition { occurrence, state: EditionState::Running, reason: None, starts_at: now };
+        if let Some(edition_id) = insert(&mut *conn, campaign, &edition, now).await? {
+            return Ok((occurrence, edition_id));
+        }
+        named_after += SignedDuration::from_secs(1);
+    }
 }
 
 async fn ran_lately(conn: &mut PgConnection, campaign_id: i64, now: Timestamp) -> sqlx::Result<Option<String>> {

@@ -62,14 +62,6 @@ pub enum CampaignError {
         /// The edition's occurrence.
         edition: String,
     },
-    /// A second edition of the same second.
-    #[error("campaign `{name}` has an edition {edition} already, of this very second: run it again in a moment if there shall be two")]
-    SameSecond {
-        /// Its name.
-        name: String,
-        /// The edition's occurrence.
-        edition: String,
-    },
     /// No edition bears the occurrence.
     #[error("campaign `{name}` has no edition `{edition}`; {}", these("edition", existing, "it has none yet: `tidings campaign next` shows when the first is due"))]
     UnknownEdition {

@@ -8,7 +8,7 @@ mod fit;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::edition::Occurrence;
 use super::schedule::{Rule, Schedule};
@@ -21,6 +21,8 @@ use fit::{Fits, Tip, fits};
 
 /// Subscriptions that a slice looks at.
 const SLICE: i64 = 5_000;
+/// So many new deliveries make the planner's statistics useless until they are taken anew.
+const BULK: i64 = 20_000;
 /// A slice that lost against another transaction is tried again so often.
 const TRIES: usize = 20;
 
@@ -44,6 +46,10 @@ pub async fn plan_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp
         tries += 1;
         match try_slice(conn, edition_id, now).await {
             Err(error) if tries < TRIES && lost(&error) => tracing::debug!(edition_id, %error, "a slice is planned again"),
+            Ok(progress) if progress.done && progress.counted >= BULK => {
+                analyze(conn, edition_id).await?;
+                return Ok(progress);
+            }
             outcome => return outcome,
         }
     }
@@ -67,6 +73,13 @@ struct Times {
     zone: TimeZone,
     /// The day of the rule that each zone is due by; none: all are due at the start.
     by_zone: Option<(Date, Schedule)>,
+}
+
+async fn analyze(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
+    let partition = sqlx::query_scalar!(r#"SELECT 'deliveries_' || to_char(period, 'YYYYMM') AS "name!" FROM editions WHERE id = $1"#, edition_id);
+    let partition = partition.fetch_one(&mut *conn).await?;
+    sqlx::raw_sql(AssertSqlSafe(format!("ANALYZE {partition}, segments_given"))).execute(conn).await?;
+    Ok(())
 }
 
 // Another edition of the series may give a subscriber the tip that was chosen for her here: chosen anew, it is the next.

@@ -10,7 +10,7 @@ use std::io::{IsTerminal, Write};
 
 use anyhow::bail;
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::Context;
@@ -43,13 +43,19 @@ pub(super) enum Command {
         /// Its name
         name: String,
         /// Why, for those who look later
-        #[arg(long, default_value = "paused by an operator")]
+        #[arg(long, default_value = "an operator said so")]
         reason: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Let a paused campaign go on
     Resume {
         /// Its name
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// End a campaign; what was not handed over is cancelled
     Cancel {
@@ -58,6 +64,9 @@ pub(super) enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Send one edition now, besides those of the rule
     Run {
@@ -66,16 +75,25 @@ pub(super) enum Command {
         /// Also when it had an edition in the last six days
         #[arg(long)]
         yes: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Send what is held because it was late
     Release {
         /// Its name
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Leave out what is late of a held edition; the rest goes on
     Skip {
         /// Its name
         name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Count what became of its editions
     Report(report::Args),
@@ -127,23 +145,27 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Create(Create::Weekly(weekly)) => create(conn, &weekly, ctx).await,
         Command::List { json } => show::list(conn, json).await,
         Command::Show { name, json } => show::show(conn, &name, json).await,
-        Command::Pause { name, reason } => {
-            campaign::pause(conn, &name, &reason, now).await?;
-            say(&format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {name}` lets it go on."))
+        Command::Pause { name, reason, json } => {
+            let paused = campaign::pause(conn, &name, &reason, now).await?;
+            let sentence = format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {name}` lets it go on.");
+            answer(json, show::json(&paused), &sentence)
         }
-        Command::Resume { name } => {
-            let campaign = campaign::resume(conn, &name, now).await?;
-            say(&format!("Campaign `{name}` is {} again.{}", campaign.state, next::sentence(&campaign)?))
+        Command::Resume { name, json } => {
+            let resumed = campaign::resume(conn, &name, now).await?;
+            let sentence = format!("Campaign `{name}` is {} again.{}", resumed.state, next::sentence(&resumed)?);
+            answer(json, show::json(&resumed), &sentence)
         }
-        Command::Cancel { name, yes } => cancel(conn, &name, yes, ctx).await,
-        Command::Run { name, yes } => run_now(conn, &name, yes, ctx).await,
-        Command::Release { name } => {
+        Command::Cancel { name, yes, json } => cancel(conn, &name, yes, json, ctx).await,
+        Command::Run { name, yes, json } => run_now(conn, &name, yes, json, ctx).await,
+        Command::Release { name, json } => {
             let released = edition::release(conn, &name, now).await?;
-            say(&format!("Released {}: a worker sends it, its tolerance and deadline begin now.", released.join(", ")))
+            let sentence = format!("Released {}: a worker sends it, its tolerance and deadline begin now.", released.join(", "));
+            answer(json, json!({ "campaign": name, "released": released }), &sentence)
         }
-        Command::Skip { name } => {
+        Command::Skip { name, json } => {
             let skipped = edition::skip(conn, &name, now).await?;
-            say(&format!("Left out what was late of {}: `tidings campaign report {name}` counts it as skipped, too late.", skipped.join(", ")))
+            let sentence = format!("Left out what was late of {}: `tidings campaign report {name}` counts it as skipped, too late.", skipped.join(", "));
+            answer(json, json!({ "campaign": name, "skipped": skipped }), &sentence)
         }
         Command::Report(args) => report::run(conn, &args, ctx, &db.label).await,
         Command::Next(args) => next::run(conn, &args, now).await,
@@ -167,10 +189,7 @@ async fn create(conn: &mut PgConnection, weekly: &Weekly, ctx: &Context) -> anyh
         deadline: SignedDuration::try_from(ctx.config.delivery.deadline)?,
     };
     let made = campaign::create(conn, new, ctx.clock.now()).await?;
-    if weekly.json {
-        return say(&show::json(&made).to_string());
-    }
-    say(&format!("Campaign `{}` is scheduled.{}", made.name, next::sentence(&made)?))?;
+    answer(weekly.json, show::json(&made), &format!("Campaign `{}` is scheduled.{}", made.name, next::sentence(&made)?))?;
     warn(conn, &made).await
 }
 
@@ -186,16 +205,17 @@ async fn warn(conn: &mut PgConnection, campaign: &Campaign) -> anyhow::Result<()
     Ok(())
 }
 
-async fn cancel(conn: &mut PgConnection, name: &str, yes: bool, ctx: &Context) -> anyhow::Result<()> {
+async fn cancel(conn: &mut PgConnection, name: &str, yes: bool, json: bool, ctx: &Context) -> anyhow::Result<()> {
     store::find(conn, name).await?;
     if !yes && std::io::stdin().is_terminal() && !ask(&format!("End campaign `{name}` for good?"))? {
         bail!("campaign `{name}` was left as it is");
     }
     let cancelled = campaign::cancel(conn, name, ctx.clock.now()).await?;
-    say(&format!("Campaign `{name}` is cancelled, and {cancelled} deliveries with it; what is being handed over finishes."))
+    let sentence = format!("Campaign `{name}` is cancelled, and {cancelled} deliveries with it; what is being handed over finishes.");
+    answer(json, json!({ "campaign": name, "cancelled": cancelled }), &sentence)
 }
 
-async fn run_now(conn: &mut PgConnection, name: &str, yes: bool, ctx: &Context) -> anyhow::Result<()> {
+async fn run_now(conn: &mut PgConnection, name: &str, yes: bool, json: bool, ctx: &Context) -> anyhow::Result<()> {
     let added = match edition::run(conn, name, yes, ctx.clock.now()).await {
         Err(CampaignError::RanLately { edition, .. }) if std::io::stdin().is_terminal() => {
             if !ask(&format!("Campaign `{name}` had its edition {edition} less than six days ago. Run another now?"))? {
@@ -205,7 +225,8 @@ async fn run_now(conn: &mut PgConnection, name: &str, yes: bool, ctx: &Context) 
         }
         outcome => outcome?,
     };
-    say(&format!("Edition {added} is due now; a worker plans and sends it. `tidings campaign report {name}` counts."))
+    let sentence = format!("Edition {added} is due now; a worker plans and sends it. `tidings campaign report {name}` counts.");
+    answer(json, json!({ "campaign": name, "edition": added.to_string() }), &sentence)
 }
 
 fn ask(question: &str) -> anyhow::Result<bool> {
@@ -214,6 +235,10 @@ fn ask(question: &str) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn answer(as_json: bool, value: Value, sentence: &str) -> anyhow::Result<()> {
+    if as_json { pretty(&value) } else { say(sentence) }
 }
 
 /// Prints a line; a reader that went away is no error.
@@ -225,5 +250,5 @@ fn say(line: &str) -> anyhow::Result<()> {
 }
 
 fn pretty(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    say(&serde_json::to_string_pretty(&json!(value))?)
+    say(&serde_json::to_string_pretty(value)?)
 }

@@ -48,15 +48,19 @@ pub(super) async fn run(conn: &mut PgConnection, args: &Args, now: Timestamp) ->
 
 /// When the next edition is, in a sentence that follows another; nothing when there is none.
 pub(super) fn sentence(campaign: &Campaign) -> anyhow::Result<String> {
-    let Some(next) = campaign.next else { return Ok(String::new()) };
+    Ok(words(campaign)?.map_or_else(String::new, |when| format!(" Its next edition is that of {when}.")))
+}
+
+/// The next edition and when it is.
+pub(super) fn words(campaign: &Campaign) -> anyhow::Result<Option<String>> {
+    let Some(next) = campaign.next else { return Ok(None) };
     let schedule = campaign.schedule()?;
     let day = next.occurrence;
-    let (first, last) = (schedule.starts_at(day), schedule.ends_at(day));
-    let local = local(&campaign_time(&schedule, day));
-    Ok(match campaign.subscriber_zone {
-        false => format!(" Its next edition is that of {day}: {local}, {} UTC.", utc(first)),
-        true => format!(" Its next edition is that of {day}: from {} to {} UTC, at {} in each subscriber's zone.", utc(first), utc(last), schedule.rule.time().strftime("%R")),
-    })
+    let (first, last) = (utc(schedule.starts_at(day)), utc(schedule.ends_at(day)));
+    Ok(Some(match campaign.subscriber_zone {
+        false => format!("{day}: {}, {first} UTC", local(&campaign_time(&schedule, day))),
+        true => format!("{day}: {} in each subscriber's zone, from {first} to {last} UTC", schedule.rule.time().strftime("%R")),
+    }))
 }
 
 // The edition that is to open next may have a date that is past, after a downtime; it is still the next.

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::super::table::table;
 use super::{next, pretty, say};
-use crate::campaigns::states::CampaignState;
+use crate::campaigns::states::{CampaignState, Late};
 use crate::campaigns::store::{self, Campaign, Provisions};
 
 pub(super) async fn list(conn: &mut PgConnection, as_json: bool) -> anyhow::Result<()> {
@@ -43,7 +43,7 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
     table.add_row(["state", &state]);
     table.add_row(["series", &campaign.series]);
     table.add_row(["rule", &format!("{}, {}", campaign.rule_text(), zone(&campaign))]);
-    table.add_row(["next edition", next::sentence(&campaign)?.trim_start()]);
+    table.add_row(["next edition", next::words(&campaign)?.as_deref().unwrap_or("none")]);
     table.add_row(["when late", &late(&campaign)]);
     table.add_row(["subscribers", &provisions.subscribers.to_string()]);
     table.add_row(["tips", &tips(&provisions)]);
@@ -70,11 +70,11 @@ fn zone(campaign: &Campaign) -> String {
 
 fn late(campaign: &Campaign) -> String {
     let what = match campaign.late {
-        crate::campaigns::states::Late::Fire => "sent all the same",
-        crate::campaigns::states::Late::Skip => "skipped",
-        crate::campaigns::states::Late::Ask => "held, and you are asked",
+        Late::Fire => "sent all the same",
+        Late::Skip => "skipped",
+        Late::Ask => "held until you release or skip it",
     };
-    format!("over {:#}: {what}; tried for {:#}", campaign.tolerance, campaign.deadline)
+    format!("by more than {:#}: {what}; each mail is tried for {:#}", campaign.tolerance, campaign.deadline)
 }
 
 fn tips(provisions: &Provisions) -> String {
@@ -82,6 +82,7 @@ fn tips(provisions: &Provisions) -> String {
     match (approved_tips, provisions.weeks_left()) {
         (0, _) => "none is approved yet".to_owned(),
         (_, 0) => format!("{approved_tips} approved; those furthest on have had all of them and wait for more"),
+        (_, weeks) if *furthest == 0 => format!("{approved_tips} approved, for {weeks} editions"),
         (_, weeks) => format!("{approved_tips} approved; those furthest on have had {furthest}, so there are tips for {weeks} more editions"),
     }
 }
