@@ -8,6 +8,7 @@ mod campaigns;
 mod catcher;
 mod demo;
 mod crash;
+mod doubt;
 mod downtime;
 mod layers;
 mod message;

@@ -1,6 +1,6 @@
 //! Whether the database answers, as this process sees it: said once when it does not, and once when it does again.
 //!
-//! Whoever works with the database for as long as the process lives holds an [`Outlook`] of his own; the first that is in
+//! Whoever works with the database for as long as the process lives holds an [`Outlook`] of its own; the first that is in
 //! trouble speaks for all, and so does the last that comes out of it. Called by the pump and by a worker's life.
 
 use std::{
