@@ -8,12 +8,12 @@ use crate::{
     base::{
         clock::Clock,
         time::{from_db, to_db},
+        zone,
     },
     campaigns::{
         report::{self, EditionReport},
         states::CampaignState,
         store,
-        zone,
     },
     jobs,
 };

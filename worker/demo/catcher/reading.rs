@@ -115,7 +115,7 @@ fn preview(message: &Message<'_>) -> Option<String> {
     let html = message.html_part(0).filter(|part| part.is_text_html()).and_then(|part| part.text_contents());
     let text = html.map(|html| Cow::Owned(html_to_text(html))).or_else(|| message.body_text(0))?;
     let unseen = |word: &&str| word.chars().all(is_unseen);
-    let words = text.split_whitespace().skip_while(unseen).take_while(|word| !unseen(word));
+    let words = text.split_whitespace().skip_while(unseen).take_while(|word| !unseen(word)).map(|word| word.trim_matches(is_unseen));
     let line = words.take(PREVIEW / 2).collect::<Vec<_>>().join(" ");
     // Many a text begins with its subject, which stands above the preview already.
     let subject = message.subject().unwrap_or_default().trim();
