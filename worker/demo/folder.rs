@@ -54,8 +54,12 @@ impl Folder {
         if fresh {
             folder.empty().await?;
         }
-        screen.line(format_args!("data      {}", folder.path.display()));
         Ok(folder)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The ports of the last run.

@@ -52,6 +52,7 @@ pub struct Options {
 pub async fn run(options: &Options, now: Timestamp, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let screen = Screen::new();
     let folder = Folder::open(options.folder.as_deref(), options.fresh, &screen).await?;
+    screen.line(format_args!("data      {}", folder.path().display()));
     let stage = Stage::set(folder, options, now, &screen).await?;
     let played = tokio::select! {
         played = play(&stage, options, &screen, stop.clone()) => played,

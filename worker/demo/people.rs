@@ -95,7 +95,7 @@ fn csv(count: u32) -> String {
             file += &format!("gone.{number}@example.com,,{zone}\n");
             continue;
         }
-        let name = NAMES[(number as usize * 7) % NAMES.len()];
+        let name = NAMES[(number + number / 20 * 5) as usize % NAMES.len()];
         let plain = name.to_lowercase().replace('á', "a").replace('ë', "e");
         let host = if number.is_multiple_of(3) { "example.com" } else { "example.org" };
         // Some gave no name.

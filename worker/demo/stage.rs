@@ -166,6 +166,8 @@ fn settings(folder: &Folder, pages: &str, catcher: &Catcher, postgres: &Embedded
         ("KEYS__FILE", path(&folder.keys())),
         ("RELAYS__CATCHER__URL", catcher.relay_url()),
         ("RELAYS__CATCHER__CONNECTIONS", "4".to_owned()),
+        // Shorter than usual: after a demo was killed, the next one waits for as long.
+        ("DELIVERY__LEASE", "10s".to_owned()),
         ("DKIM__DOMAIN", "example.org".to_owned()),
         ("DKIM__SELECTOR", dkim::SELECTOR.to_owned()),
         ("DKIM__KEY_FILE", path(&folder.dkim_key())),

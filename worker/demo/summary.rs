@@ -3,8 +3,11 @@
 //! The only part of the demo that writes to standard output.
 
 use super::{CAMPAIGN, http, stage::Stage};
-use crate::campaigns::report::{self, Counts, Report};
-use comfy_table::{Cell, CellAlignment, LineStyle, Row, Table, presets::UTF8_HORIZONTAL_ONLY};
+use crate::campaigns::{
+    report::{self, Counts, EditionReport, Report},
+    states::EditionState,
+};
+use comfy_table::{CellAlignment, LineStyle, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
 use std::{fmt::Write as _, io::Write as _};
 
@@ -36,11 +39,13 @@ pub(super) async fn print(stage: &Stage, json: bool, once: bool) -> anyhow::Resu
 
 fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> {
     let editions = &summary.report.editions;
-    let mut text = format!("\n{}\n", table(summary));
-    let sent: i64 = editions.iter().map(|edition| edition.counts.sent).sum();
-    let agree = usize::try_from(sent).is_ok_and(|sent| sent == summary.mails);
-    let verdict = if agree { "the same as the ledger has sent" } else { "which is not what the ledger has sent" };
-    writeln!(text, "In every row planned = sent + failed + skipped + unconfirmed + cancelled + to do. {} mails were caught, {verdict}.\n", summary.mails)?;
+    let mut text = format!("\n{}\n", table(editions));
+    for note in editions.iter().filter_map(note) {
+        writeln!(text, "{note}")?;
+    }
+    let verdict = verdict(editions, i64::try_from(summary.mails)?);
+    writeln!(text, "\nIn every row planned = sent + failed + skipped + unconfirmed + cancelled + to do.\nWho has left or is suppressed is planned no more.")?;
+    writeln!(text, "{} mails were caught: {verdict}.\n", summary.mails)?;
     if once {
         writeln!(text, "Run it again without --once to look at the mails; `--weeks 0` turns no further week. `--fresh` starts over.")?;
         return Ok(text);
@@ -54,28 +59,46 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     Ok(text)
 }
 
-fn table(summary: &Summary) -> Table {
-    const HEAD: [&str; 10] = ["Edition", "State", "Planned", "Sent", "Failed", "Skipped", "Unconfirmed", "Cancelled", "To do", "Reasons"];
+/// What the ledger says to so many caught mails.
+fn verdict(editions: &[EditionReport], mails: i64) -> String {
+    let sent: i64 = editions.iter().map(|edition| edition.counts.sent).sum();
+    let unconfirmed: i64 = editions.iter().map(|edition| edition.counts.unconfirmed).sum();
+    match mails - sent {
+        0 => "as many as the ledger has sent".to_owned(),
+        more if more > 0 && more <= unconfirmed => format!("as many as the ledger has sent, and {more} of the unconfirmed"),
+        _ => format!("the ledger has sent {sent}, which must not be"),
+    }
+}
+
+fn table(editions: &[EditionReport]) -> Table {
+    const HEAD: [&str; 8] = ["edition", "planned", "sent", "failed", "skipped", "unconfirmed", "cancelled", "to do"];
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none())).set_header(HEAD);
     let mut total = Counts { planned: Some(0), ..Counts::default() };
-    for edition in &summary.report.editions {
-        let reasons: Vec<String> = edition.counts.reasons.iter().map(|(reason, count)| format!("{count} × {reason}")).collect();
-        table.add_row(row(&edition.edition, edition.state.as_str(), &edition.counts, &reasons.join("\n")));
+    for edition in editions {
+        table.add_row(row(&edition.edition, &edition.counts));
         add(&mut total, &edition.counts);
     }
-    table.add_row(row("all", "", &total, ""));
+    table.add_row(row("all", &total));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
     table
 }
 
-fn row(edition: &str, state: &str, counts: &Counts, reasons: &str) -> Row {
+fn row(edition: &str, counts: &Counts) -> [String; 8] {
     let planned = counts.planned.map_or_else(|| "?".to_owned(), |planned| planned.to_string());
-    let ends = [counts.sent, counts.failed, counts.skipped, counts.unconfirmed, counts.cancelled, counts.to_do];
-    let numbers = std::iter::once(planned).chain(ends.iter().map(i64::to_string));
-    let mut cells = vec![Cell::new(edition), Cell::new(state)];
-    cells.extend(numbers.map(|number| Cell::new(number).set_alignment(CellAlignment::Right)));
-    cells.push(Cell::new(reasons));
-    Row::from(cells)
+    let [sent, failed, skipped, unconfirmed, cancelled, to_do] =
+        [counts.sent, counts.failed, counts.skipped, counts.unconfirmed, counts.cancelled, counts.to_do].map(|number| number.to_string());
+    [edition.to_owned(), planned, sent, failed, skipped, unconfirmed, cancelled, to_do]
+}
+
+/// What the numbers do not say: the state, where it is not the usual one, and the reasons.
+fn note(edition: &EditionReport) -> Option<String> {
+    let state = (edition.state != EditionState::Finished).then(|| format!("it is {}", edition.state));
+    let reasons = edition.counts.reasons.iter().map(|(reason, count)| format!("{count} × {}", reason.replace('_', " ")));
+    let notes: Vec<String> = state.into_iter().chain(reasons).collect();
+    (!notes.is_empty()).then(|| format!("{}: {}", edition.edition, notes.join(", ")))
 }
 
 fn add(total: &mut Counts, counts: &Counts) {

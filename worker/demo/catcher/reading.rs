@@ -114,7 +114,8 @@ fn preview(message: &Message<'_>) -> Option<String> {
     // As mail programs do: the HTML part, where a preheader may stand before all that is seen.
     let html = message.html_part(0).filter(|part| part.is_text_html()).and_then(|part| part.text_contents());
     let text = html.map(|html| Cow::Owned(html_to_text(html))).or_else(|| message.body_text(0))?;
-    let words = text.split_whitespace().map(|word| word.trim_matches(is_unseen)).filter(|word| !word.is_empty());
+    let unseen = |word: &&str| word.chars().all(is_unseen);
+    let words = text.split_whitespace().skip_while(unseen).take_while(|word| !unseen(word)).map(|word| word.trim_matches(is_unseen));
     let line = words.take(PREVIEW / 2).collect::<Vec<_>>().join(" ");
     // Many a text begins with its subject, which stands above the preview already.
     let subject = message.subject().unwrap_or_default().trim();
@@ -137,7 +138,7 @@ mod tests {
 
     const MAIL: &[u8] = b"From: Example Press <tips@example.org>\r\nTo: ann@example.com\r\nSubject: =?utf-8?q?Caf=C3=A9?=\r\n\
         Message-ID: <1@example.org>\r\nX-Long: one\r\n two\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n\
-        --b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello  there\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p hidden>In short: hello &zwnj;</p>\r\n\r\n--b--\r\n";
+        --b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello  there\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p hidden>In short: hello &zwnj;</p><p>Hello</p>\r\n\r\n--b--\r\n";
 
     #[test]
     fn the_index_keeps_what_a_list_shows() {
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn both_parts_and_the_headers_are_read() {
         let reading = read(MAIL);
-        assert_eq!(reading.html.as_deref().map(str::trim), Some("<p hidden>In short: hello &zwnj;</p>"));
+        assert_eq!(reading.html.as_deref().map(str::trim), Some("<p hidden>In short: hello &zwnj;</p><p>Hello</p>"));
         assert_eq!(reading.text.as_deref().map(str::trim), Some("Hello  there"));
         assert!(reading.headers.contains(&("X-Long".into(), "one two".into())), "{:?}", reading.headers);
     }
