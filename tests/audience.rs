@@ -145,7 +145,7 @@ async fn a_file_with_bad_rows_is_imported_but_for_those_and_the_program_ends_wel
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     insta::assert_snapshot!(String::from_utf8_lossy(&run.stdout).replace("},{", "},\n{"), @r#"
     {"rows":14,"added":4,"unchanged":1,"refused":[{"line":7,"reason":"it is not an email address of the form name@example.org (Missing separator character '@'.)"},
-    {"line":8,"reason":"`Mars/Base` is no time zone: an IANA name such as Europe/London was expected"},
+    {"line":8,"reason":"`Mars/Base` is no time zone of the tz database: expected a name such as `Europe/London`"},
     {"line":9,"reason":"`01/02/2026` is no date: YYYY-MM-DD was expected"},
     {"line":10,"reason":"it has 2 fields where the header has 5"},
     {"line":11,"reason":"a quotation mark is opened and not closed"},
@@ -254,7 +254,7 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
     tidings: `a@example` was not added: it is not an email address of the form name@example.org (Too few parts in the domain)
     (failed)
     $ tidings subscriber add b@example.org --topic back care --zone Europe/Lodnon
-    tidings: `b@example.org` was not added: `Europe/Lodnon` is no time zone: an IANA name such as Europe/London was expected
+    tidings: `b@example.org` was not added: `Europe/Lodnon` is no time zone of the tz database: expected a name such as `Europe/London`; did you mean `Europe/London` or `Europe/Lisbon`?
     (failed)
     $ tidings subscriber show b@example.org
     tidings: b@example.org is no subscriber, and nothing stands against the address

@@ -40,7 +40,7 @@ pub fn all() -> &'static [(String, TimeZone)] {
 
 fn suggestions(name: &str) -> Vec<String> {
     let wanted = plain(name);
-    let limit = wanted.chars().count() / 3;
+    let limit = wanted.chars().count() / 4;
     let mut near: Vec<(usize, &str)> = all()
         .iter()
         .map(|(known, _)| (likeness(&wanted, known), known.as_str()))
