@@ -10,6 +10,7 @@ mod demo;
 mod crash;
 mod doubt;
 mod downtime;
+mod faults;
 mod layers;
 mod message;
 mod postgres;

@@ -28,6 +28,9 @@ const FLUSH: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_secs(10);
 /// A delivery claimed longer ago is given back, so that the checks of a claim are never old.
 const STALE: Duration = Duration::from_secs(60);
+/// A mail whose conversation broke off so often before its body waits like a deferred one from then on: it may be this
+/// recipient that the relay chokes on, and it would be tried for ever and keep its edition from ending.
+const AT_ONCE: i16 = 4;
 /// Waits between tries to connect: doubled from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LAST_WAIT: Duration = Duration::from_secs(30);
@@ -185,10 +188,20 @@ impl Connection {
         let now = self.setup.clock.now();
         let (ending, reason) = match done.outcome {
             Outcome::Accepted => (Ending::Sent, None),
-            Outcome::Deferred => (Ending::Deferred { until: self.again_at(claimed, now), counted: true }, Some(done.reason())),
+            Outcome::Deferred => (Ending::Deferred { until: self.again_at(claimed, claimed.attempts, now), counted: true }, Some(done.reason())),
             Outcome::Failed { refused_address } => (Ending::Failed { refused_address }, Some(done.reason())),
+<<<<<<< HEAD
             Outcome::AuthenticationRefused => (Ending::Deferred { until: self.again_at(claimed, now), counted: false }, Some(done.reason())),
             Outcome::Reconnect | Outcome::GivenUp => (Ending::NotBegun { until: patience(claimed.fence, now) }, Some(done.reason())),
+=======
+            Outcome::AuthenticationRefused => {
+                (Ending::Deferred { until: self.again_at(claimed, claimed.attempts, now), counted: false }, Some(done.reason()))
+            }
+            Outcome::Reconnect | Outcome::GivenUp => match broken_off(claimed, fence) - AT_ONCE {
+                more @ 0.. => (Ending::Deferred { until: self.again_at(claimed, more, now), counted: false }, Some(done.reason())),
+                _ => (Ending::NotBegun, None),
+            },
+>>>>>>> g
             Outcome::NoAnswer => (Ending::Unconfirmed, Some(format!("no answer after the body began: {}", done.reason()))),
         };
         let refused_us = done.outcome == Outcome::AuthenticationRefused;
@@ -196,12 +209,17 @@ impl Connection {
         Record { key: claimed.key, edition_id: claimed.edition_id, fence, ending, reason, reply: done.reply.clone(), pause }
     }
 
-    fn again_at(&self, claimed: &Claimed, now: Timestamp) -> Timestamp {
+    fn again_at(&self, claimed: &Claimed, before: i16, now: Timestamp) -> Timestamp {
         let chance = self.setup.random.lock().expect("no holder panics").random_range(0.0..1.0);
-        let wait = back_off(self.setup.delivery.first_retry, self.setup.delivery.last_retry, claimed.attempts, chance);
+        let wait = back_off(self.setup.delivery.first_retry, self.setup.delivery.last_retry, before, chance);
         // At the deadline the claim ends it, with the relay's last word as the reason.
         (now + wait).min(claimed.deadline.max(now))
     }
+}
+
+// How often a conversation about this mail broke off before its body: the marks that no attempt came of.
+fn broken_off(claimed: &Claimed, fence: i32) -> i16 {
+    i16::try_from(fence).unwrap_or(i16::MAX).saturating_sub(claimed.attempts)
 }
 
 /// The wait before the next attempt: the first one doubled for each attempt before, up to the last, and up to a fifth longer by
