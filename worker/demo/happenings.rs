@@ -17,9 +17,14 @@ use crate::{
 };
 use anyhow::Context;
 
+const FEW: usize = 10;
+
 /// While the mails of an edition wait: of those who are due last, one leaves and, in the second edition, one is suppressed.
 pub(super) async fn after_planning(stage: &Stage, screen: &Screen) -> anyhow::Result<()> {
     let waiting = waiting(stage).await?;
+    if waiting.len() < FEW {
+        return Ok(());
+    }
     let mut mailed_before = waiting.iter().filter_map(|address| newest(stage, address));
     let Some(leaver) = mailed_before.next() else { return Ok(()) };
     if leave(stage, &leaver, screen).await? {
@@ -39,10 +44,14 @@ pub(super) async fn after_sending(stage: &Stage, screen: &Screen) -> anyhow::Res
     let since = latest(stage).await?.starts_at;
     let all = stage.catcher.mailbox.search(&Query::default());
     let mails: Vec<&Entry> = all.iter().take_while(|mail| mail.at >= since).collect();
+    // Of so few nobody may leave every week, or soon there is nobody.
+    if mails.len() < FEW {
+        return Ok(());
+    }
     let wanted = a_few(u32::try_from(mails.len()).unwrap_or(u32::MAX)) as usize;
     let apart = mails.len() / (wanted + 1);
     let mut left = 0;
-    for mail in mails.iter().skip(apart).step_by(apart.max(1)).take(wanted) {
+    for mail in mails.iter().skip(apart).step_by(apart).take(wanted) {
         left += usize::from(leave(stage, mail, screen).await?);
     }
     if left > 0 {

@@ -23,7 +23,7 @@ impl Screen {
 
     /// A bar of `length` steps; shown on terminals only, cleared when it is dropped.
     pub(super) fn bar(&self, what: impl Into<String>, length: u64) -> Bar {
-        let style = ProgressStyle::with_template("{prefix:<9} {bar:30} {pos:>4} of {len}  {wide_msg}").expect("the template is valid");
+        let style = ProgressStyle::with_template("{prefix:<9} {bar:24} {pos:>4} of {len}  {wide_msg}").expect("the template is valid");
         Bar(ProgressBar::new(length).with_style(style).with_prefix(what.into()))
     }
 }

@@ -16,13 +16,13 @@ use crate::{
         config::Config,
         database::{self, Db},
         keys::Keyring,
-        postgres::{self, EmbeddedPostgres},
+        postgres::{self, EmbeddedPostgres, PostgresError},
         time::from_db,
     },
     jobs::{self, App},
     web::{self, Web},
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::HashMap, net::Ipv4Addr, path::Path, sync::Arc};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -110,7 +110,7 @@ async fn database(folder: &Folder, options: &Options, screen: &Screen) -> anyhow
     // Beside the start of the server: on a small machine both take a second.
     let key = tokio::task::spawn_blocking(move || dkim::make_key(&key_file));
     let wanted = postgres::Options { bin_folder: options.bin_folder.clone(), ..postgres::Options::default() };
-    let server = EmbeddedPostgres::start(&folder.postgres(), &wanted).await?;
+    let server = EmbeddedPostgres::start(&folder.postgres(), &wanted).await.map_err(for_the_demo)?;
     server.ensure_database(DATABASE).await?;
     let db = database::connect(&server.url(DATABASE), 8).await?;
     key.await??;
@@ -119,6 +119,14 @@ async fn database(folder: &Folder, options: &Options, screen: &Screen) -> anyhow
     }
     screen.line(format_args!("postgres  its own, in {}", server.folder().display()));
     Ok((server, db))
+}
+
+// A server of the operator's own is no remedy here: the demo never mails out of a database that is not its own.
+fn for_the_demo(error: PostgresError) -> anyhow::Error {
+    match error {
+        PostgresError::NotFound { looked, remedy } => anyhow!("no Postgres was found (looked in {looked}): install it with `{remedy}`; it need not run"),
+        error => error.into(),
+    }
 }
 
 // The latest instant that the ledger knows of.

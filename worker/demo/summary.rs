@@ -46,6 +46,9 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     let verdict = verdict(editions, i64::try_from(summary.mails)?);
     writeln!(text, "\nIn every row planned = sent + failed + skipped + unconfirmed + cancelled + to do.\nWho has left or is suppressed is planned no more.")?;
     writeln!(text, "{} mails were caught: {verdict}.\n", summary.mails)?;
+    if editions.last().is_some_and(|edition| edition.counts.sent == 0) {
+        writeln!(text, "Nobody was mailed in the last edition: the sample articles have no tip left for anyone. `--fresh` starts over.\n")?;
+    }
     if once {
         writeln!(text, "Run it again without --once to look at the mails; `--weeks 0` turns no further week. `--fresh` starts over.")?;
         return Ok(text);

@@ -18,7 +18,7 @@ use crate::{
     jobs,
 };
 use anyhow::{Context, bail};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// The zone in which the campaign's editions are dated.
@@ -63,25 +63,19 @@ impl Stage {
 // From one due instant to the next, up to the opening of the next edition.
 async fn play_out(stage: &Stage, until: Timestamp, screen: &Screen, what: &str) -> anyhow::Result<()> {
     let bar = screen.bar(what, 1);
-    let place = zone::find(PLACE)?;
     while let Some(at) = next_instant(stage).await?.filter(|at| *at < until) {
         let edition = latest(stage).await?;
         let planned = edition.counts.planned.unwrap_or(edition.counted);
-        let doing = format!("{} in London: mails to {}", hour(at, &place), cities(stage, at).await?);
-        bar.at((planned - edition.counts.to_do).unsigned_abs(), planned.unsigned_abs(), doing);
+        bar.at((planned - edition.counts.to_do).unsigned_abs(), planned.unsigned_abs(), whose_turn(stage, at).await?);
         stage.clock.set(at);
         settle(stage).await?;
     }
     drop(bar);
-    let EditionReport { edition, state, counts, .. } = latest(stage).await?;
-    let told = format!(
-        "{what:<9} edition of {edition} is {state}: {} planned, {} sent, {} failed, {} skipped",
-        counts.planned.unwrap_or_default(),
-        counts.sent,
-        counts.failed,
-        counts.skipped
-    );
-    screen.line(told);
+    let EditionReport { edition, state, counts, counted, .. } = latest(stage).await?;
+    let planned = counts.planned.unwrap_or(counted);
+    let ends = [("sent", counts.sent), ("failed", counts.failed), ("skipped", counts.skipped), ("unconfirmed", counts.unconfirmed), ("to do", counts.to_do)];
+    let ends: Vec<String> = ends.iter().filter(|(_, number)| *number > 0).map(|(end, number)| format!("{number} {end}")).collect();
+    screen.line(format_args!("{what:<9} edition of {edition} is {state}: {planned} planned, {}", ends.join(", ")));
     Ok(())
 }
 
@@ -120,18 +114,17 @@ async fn next_instant(stage: &Stage) -> anyhow::Result<Option<Timestamp>> {
     Ok(at.fetch_one(&stage.db().pool).await?.map(from_db))
 }
 
-// The cities after which the zones of those are named to whom mails are due at `at`.
-async fn cities(stage: &Stage, at: Timestamp) -> anyhow::Result<String> {
+// The time of day at `at` where those live to whom mails are due then: at nine it is their turn, everywhere.
+async fn whose_turn(stage: &Stage, at: Timestamp) -> anyhow::Result<String> {
     let zones = sqlx::query_scalar!(
         r#"SELECT DISTINCT coalesce(s.zone, $2) AS "zone!" FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id WHERE d.ready_at = $1"#,
         to_db(at),
         PLACE
     );
-    let zones = zones.fetch_all(&stage.db().pool).await?;
-    let cities: Vec<String> = zones.iter().map(|zone| zone.rsplit('/').next().unwrap_or(zone).replace('_', " ")).collect();
-    Ok(if cities.is_empty() { "nobody yet".to_owned() } else { cities.join(", ") })
-}
-
-fn hour(at: Timestamp, place: &TimeZone) -> String {
-    at.to_zoned(place.clone()).strftime("%a %d %b, %H:%M").to_string()
+    let mut turns = Vec::new();
+    for name in zones.fetch_all(&stage.db().pool).await? {
+        let city = name.rsplit('/').next().unwrap_or(&name).replace('_', " ");
+        turns.push(format!("{} in {city}", at.to_zoned(zone::find(&name)?).strftime("%H:%M")));
+    }
+    Ok(if turns.is_empty() { "nobody is due yet".to_owned() } else { turns.join(", ") })
 }
