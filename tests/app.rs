@@ -8,7 +8,8 @@ use crate::support::TestApp;
 async fn tests_do_not_see_each_others_databases() {
     let (one, other) = tokio::join!(TestApp::new(), TestApp::new());
     sqlx::query("INSERT INTO operator_acts (at, act, subject) VALUES (now(), 'x', 'tip')").execute(&one.db.pool).await.expect("a row");
-    let count = async |app: &TestApp| query_scalar::<_, i64>("SELECT count(*) FROM operator_acts").fetch_one(&app.db.pool).await.expect("a count");
+    let count =
+        async |app: &TestApp| query_scalar::<_, i64>("SELECT count(*) FROM operator_acts").fetch_one(&app.db.pool).await.expect("a count");
     assert_eq!((count(&one).await, count(&other).await), (1, 0));
 }
 

@@ -49,7 +49,8 @@ async fn whoever_is_added_while_her_address_is_suppressed_is_known_to_the_suppre
     join_all((0..40).map(async |n| {
         let email = format!("p{n}@example.org");
         let address = EmailAddress::parse(&email).expect("an address");
-        let suppressing = stop::suppress(&app.db.pool, &app.keyring, Whom::Address(&address), Kind::Manual, "asked us", Source::Operator, app.now());
+        let suppressing =
+            stop::suppress(&app.db.pool, &app.keyring, Whom::Address(&address), Kind::Manual, "asked us", Source::Operator, app.now());
         let (added, stopped) = tokio::join!(add(&app, &topic, &email), suppressing);
         assert!(stopped.expect("a stop").changed);
         assert!(matches!(added, Outcome::Added(_) | Outcome::Suppressed(_)), "{added:?}");
@@ -80,11 +81,14 @@ async fn one_who_left_or_is_suppressed_is_never_brought_back() {
     let imported = import(&app, &back, file.as_bytes()).await.expect("an import");
     assert_eq!((imported.rows, imported.added, imported.unchanged), (4, 1, 0));
     let remarks: Vec<String> = imported.left_alone.iter().map(|r| format!("{} {}", r.line, r.reason)).collect();
-    assert_eq!(remarks, [
-        "2 unsubscribed on 2026-01-12",
-        "3 suppressed since 2026-01-12: unsubscribe_all (she left everything (one_click))",
-        "4 suppressed since 2026-01-12: manual (asked us)",
-    ]);
+    assert_eq!(
+        remarks,
+        [
+            "2 unsubscribed on 2026-01-12",
+            "3 suppressed since 2026-01-12: unsubscribe_all (she left everything (one_click))",
+            "4 suppressed since 2026-01-12: manual (asked us)",
+        ]
+    );
     assert_eq!(texts(&app, "SELECT address FROM subscribers WHERE name IS NOT NULL OR address LIKE 'never%'").await, [""; 0]);
 }
 
@@ -141,7 +145,11 @@ async fn a_file_with_bad_rows_is_imported_but_for_those_and_the_program_ends_wel
     rows.extend(format!(",k@example.org,{},,\n", "x".repeat(1 << 20)).as_bytes());
     rows.extend(b",l@example.org,,,L");
     std::fs::write(&file, rows).expect("a file");
-    let run = app.binary().args(["import", "subscribers", "people.csv", "--topic", "back CARE", "--json", "--confirmed-because", BECAUSE]).output().expect("a run");
+    let run = app
+        .binary()
+        .args(["import", "subscribers", "people.csv", "--topic", "back CARE", "--json", "--confirmed-because", BECAUSE])
+        .output()
+        .expect("a run");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     insta::assert_snapshot!(String::from_utf8_lossy(&run.stdout).replace("},{", "},\n{"), @r#"
     {"rows":14,"added":4,"unchanged":1,"refused":[{"line":7,"reason":"it is not an email address of the form name@example.org (Missing separator character '@'.)"},
@@ -154,9 +162,16 @@ async fn a_file_with_bad_rows_is_imported_but_for_those_and_the_program_ends_wel
     {"line":15,"reason":"it is not UTF-8 (byte 16 of the row): save the file as UTF-8"},
     {"line":16,"reason":"the row is longer than 65536 bytes"}],"left_alone":[],"unknown_columns":["notes"]}
     "#);
-    assert_eq!(texts(&app, "SELECT address_key FROM subscribers ORDER BY 1").await, ["ana@example.org", "bea@example.org", "i@example.org", "l@example.org"]);
+    assert_eq!(
+        texts(&app, "SELECT address_key FROM subscribers ORDER BY 1").await,
+        ["ana@example.org", "bea@example.org", "i@example.org", "l@example.org"]
+    );
 
-    let again = app.binary().args(["import", "subscribers", "people.csv", "--topic", "back CARE", "--confirmed-because", BECAUSE]).output().expect("a run");
+    let again = app
+        .binary()
+        .args(["import", "subscribers", "people.csv", "--topic", "back CARE", "--confirmed-because", BECAUSE])
+        .output()
+        .expect("a run");
     let summary = String::from_utf8_lossy(&again.stdout).into_owned();
     assert_eq!(summary, "14 rows: 0 added to `Back care`, 5 subscribed already, 9 refused, 0 left alone.\n");
     assert_eq!(count(&app, "consents").await, 4);
@@ -166,7 +181,8 @@ async fn a_file_with_bad_rows_is_imported_but_for_those_and_the_program_ends_wel
 async fn an_import_that_broke_off_ends_as_one_that_did_not_when_it_is_run_again() {
     let app = TestApp::new().await;
     let topic = make_topic(&app, "Back care").await;
-    let file: String = "email,name\n".chars().chain((0..5_000).flat_map(|n| format!("p{n}@example.org,P{n}\n").into_bytes()).map(char::from)).collect();
+    let file: String =
+        "email,name\n".chars().chain((0..5_000).flat_map(|n| format!("p{n}@example.org,P{n}\n").into_bytes()).map(char::from)).collect();
     let broken = BufReader::new(file.as_bytes()[..100_000].chain(Broken));
     let error = import(&app, &topic, broken).await.expect_err("it broke off");
     assert!(matches!(error, ImportError::Read { .. }), "{error}");
@@ -174,7 +190,10 @@ async fn an_import_that_broke_off_ends_as_one_that_did_not_when_it_is_run_again(
     assert!((1..5_000).contains(&before), "{before} were imported before it broke");
     let again = import(&app, &topic, file.as_bytes()).await.expect("an import");
     assert_eq!((again.rows, again.added + again.unchanged, again.unchanged), (5_000, 5_000, before as u64));
-    assert_eq!((count(&app, "subscribers").await, count(&app, "subscriptions").await, count(&app, "consents").await), (5_000, 5_000, 5_000));
+    assert_eq!(
+        (count(&app, "subscribers").await, count(&app, "subscriptions").await, count(&app, "consents").await),
+        (5_000, 5_000, 5_000)
+    );
 }
 
 #[tokio::test]
@@ -221,7 +240,19 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
         &["import", "subscribers", "people.csv", "--topic", "Back care"][..],
         &["import", "subscribers", "nothing.csv", "--topic", "Back care", "--confirmed-because", "x"],
         &["import", "subscribers", "people.csv", "--topic", "Back", "--confirmed-because", "x"],
-        &["subscriber", "add", "a@example.org", "--topic", "back care", "--name", "Ana", "--zone", "europe/london", "--stage-date", "2026-01-05"],
+        &[
+            "subscriber",
+            "add",
+            "a@example.org",
+            "--topic",
+            "back care",
+            "--name",
+            "Ana",
+            "--zone",
+            "europe/london",
+            "--stage-date",
+            "2026-01-05",
+        ],
         &["subscriber", "add", "A@example.org", "--topic", "back care"],
         &["subscriber", "add", "a@example", "--topic", "back care"],
         &["subscriber", "add", "b@example.org", "--topic", "back care", "--zone", "Europe/Lodnon"],
@@ -294,7 +325,10 @@ async fn lists_and_what_is_known_of_a_person_come_as_json() {
     assert_eq!(shown["suppressions"][0]["lifted_reason"], "asked us again");
     let listed = app.binary().args(["subscriber", "list", "--topic", "Back care", "--json"]).output().expect("a run");
     let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
-    assert_eq!((&listed[0]["email"], &listed[0]["zone"], &listed[0]["topics"][0]["standing"]), (&"a@example.org".into(), &"Europe/London".into(), &"confirmed".into()));
+    assert_eq!(
+        (&listed[0]["email"], &listed[0]["zone"], &listed[0]["topics"][0]["standing"]),
+        (&"a@example.org".into(), &"Europe/London".into(), &"confirmed".into())
+    );
 }
 
 async fn make_topic(app: &TestApp, name: &str) -> Topic {
@@ -310,7 +344,8 @@ async fn add(app: &TestApp, topic: &Topic, email: &str) -> Outcome {
 
 async fn suppress(app: &TestApp, email: &str) {
     let address = EmailAddress::parse(email).expect("an address");
-    let stopped = stop::suppress(&app.db.pool, &app.keyring, Whom::Address(&address), Kind::Manual, "asked us", Source::Operator, app.now()).await;
+    let stopped =
+        stop::suppress(&app.db.pool, &app.keyring, Whom::Address(&address), Kind::Manual, "asked us", Source::Operator, app.now()).await;
     assert!(stopped.expect("a stop").changed);
 }
 

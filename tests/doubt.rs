@@ -80,7 +80,8 @@ async fn a_transaction_that_its_owner_left_open_is_ended_and_its_rows_are_free()
     let other = sqlx::query("UPDATE installation SET label = label").execute(&story.app.db.pool);
     tokio::time::timeout(Duration::from_secs(10), other).await.expect("no waiting").expect("the row");
     assert_eq!(story.number("SELECT count(*) FROM installation WHERE label = 'frozen'").await, 0);
-    let pool: String = sqlx::query_scalar("SHOW idle_in_transaction_session_timeout").fetch_one(&story.app.db.pool).await.expect("the setting");
+    let pool: String =
+        sqlx::query_scalar("SHOW idle_in_transaction_session_timeout").fetch_one(&story.app.db.pool).await.expect("the setting");
     assert_eq!(pool, "10s", "every connection of the pool lets go");
 }
 

@@ -71,13 +71,16 @@ async fn after_four_weeks_off_only_the_newest_edition_is_taken_up() {
     assert_eq!(log.len(), 30, "one mail for each person and not five");
     let editions = story.editions().await;
     let shown: Vec<(&str, &str)> = editions.iter().map(|e| (field(e, "edition"), field(e, "state"))).collect();
-    assert_eq!(shown, [
-        ("2026-01-13", "skipped"),
-        ("2026-01-20", "skipped"),
-        ("2026-01-27", "skipped"),
-        ("2026-02-03", "skipped"),
-        ("2026-02-10", "finished"),
-    ]);
+    assert_eq!(
+        shown,
+        [
+            ("2026-01-13", "skipped"),
+            ("2026-01-20", "skipped"),
+            ("2026-01-27", "skipped"),
+            ("2026-02-03", "skipped"),
+            ("2026-02-10", "finished"),
+        ]
+    );
     story.assert_agrees_with(&log, 30).await;
 }
 

@@ -59,7 +59,11 @@ async fn a_relay_that_never_answers_a_body_holds_up_one_connection_until_its_dea
     assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
     let edition = story.report().await;
     assert_eq!(["unconfirmed", "sent", "to_do"].map(|state| count(&edition, state)), [1, 98, 1], "{edition}");
-    assert_eq!(edition["reasons"].as_object().map(|reasons| reasons.keys().filter(|reason| reason.contains("no answer")).count()), Some(1), "{edition}");
+    assert_eq!(
+        edition["reasons"].as_object().map(|reasons| reasons.keys().filter(|reason| reason.contains("no answer")).count()),
+        Some(1),
+        "{edition}"
+    );
     let waits = "SELECT state || ', tried ' || fence || ' times: ' || reason FROM deliveries WHERE state = 'deferred' AND attempts = 0";
     assert_eq!(story.texts(waits).await, ["deferred, tried 4 times: the relay did not answer RCPT in time"], "it is not tried for ever");
     let mut ended: Vec<Instant> = relay.bodies().iter().filter_map(|body| body.ended).collect();

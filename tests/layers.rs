@@ -110,7 +110,8 @@ fn imports(text: &str) -> Vec<(usize, String)> {
 fn modules_in(code: &str) -> Vec<String> {
     let code = code.split_once("//").map_or(code, |(code, _)| code);
     let roots = ["crate::", "tidings::"];
-    let starts = roots.iter().flat_map(|root| code.match_indices(root).filter(|(at, _)| is_a_root(code, *at)).map(|(at, found)| at + found.len()));
+    let starts =
+        roots.iter().flat_map(|root| code.match_indices(root).filter(|(at, _)| is_a_root(code, *at)).map(|(at, found)| at + found.len()));
     starts.flat_map(|start| heads(&code[start..])).collect()
 }
 

@@ -55,10 +55,12 @@ impl Keys {
     /// The TXT records that it printed: name and value.
     fn records(&self) -> HashMap<String, String> {
         let lines = self.printed.lines().filter(|line| line.contains(" IN TXT "));
-        lines.map(|line| {
-            let (name, strings) = line.split_once(" IN TXT ").expect("a record");
-            (name.to_owned(), strings.split('"').skip(1).step_by(2).collect())
-        }).collect()
+        lines
+            .map(|line| {
+                let (name, strings) = line.split_once(" IN TXT ").expect("a record");
+                (name.to_owned(), strings.split('"').skip(1).step_by(2).collect())
+            })
+            .collect()
     }
 }
 
@@ -88,12 +90,27 @@ fn mails() -> Vec<Vec<u8>> {
         ("ana@example.com", Some("Ana"), "Warm water eases a stiff back", "A tip.\n\nhttps://news.example.org/u/AbCd\n"),
         ("ana@example.com", None, "Trailing spaces and tabs", "one  \ntwo\t\n \t \nthree\n\n\n\n"),
         ("ana@example.com", Some("Ümläut, Ünïcode"), "Größe, Höhe und mehr", "Straße, 東京, emoji 🤱\n= equals = signs =\n"),
-        ("ana@example.com", Some("東京 花子"), "東京は夜の七時、そして長い件名がここで折り返されます、もっと長く、さらに長く", "東京は夜の七時\n"),
-        ("ana@bücher.example", Some("a\r\nBcc: <x@example.org>"), "x\r\nBcc: <x@example.org>\r\n\r\nbody", "From the start\n.\n..\nFrom here\n"),
+        (
+            "ana@example.com",
+            Some("東京 花子"),
+            "東京は夜の七時、そして長い件名がここで折り返されます、もっと長く、さらに長く",
+            "東京は夜の七時\n",
+        ),
+        (
+            "ana@bücher.example",
+            Some("a\r\nBcc: <x@example.org>"),
+            "x\r\nBcc: <x@example.org>\r\n\r\nbody",
+            "From the start\n.\n..\nFrom here\n",
+        ),
         ("ana@example.com", Some("=?utf-8?Q?a=0D=0Ab?="), "=?utf-8?Q?=0D=0ABcc:_x?= is no word", &long_word),
         ("\"odd>local\"@example.com", Some("\"quoted\" \\ back"), &"word ".repeat(60), "\u{feff}bom and \u{0} nul\r\rlone CR\r\n"),
         ("ana@example.com", Some(""), "", "no subject\n"),
-        ("a-rather-long-local-part-of-an-address@a-rather-long-label.of-a-domain.and-another-label.example.com", Some("A name that goes on for some time, and then for some more"), "Short", "text\n"),
+        (
+            "a-rather-long-local-part-of-an-address@a-rather-long-label.of-a-domain.and-another-label.example.com",
+            Some("A name that goes on for some time, and then for some more"),
+            "Short",
+            "text\n",
+        ),
         ("ana@example.com", Some("عربى"), "مرحبا بالعالم", "نص طويل\n"),
     ];
     let mails = cases.iter().enumerate().map(|(i, (to, name, subject, text))| built(i, to, *name, subject, text, i % 3 != 2));
@@ -117,7 +134,11 @@ fn new_keys_are_private_and_never_overwritten() {
     let mut names: Vec<_> = keys.records().into_keys().collect();
     names.sort();
     assert_eq!(names, ["t1-ed25519._domainkey.example.org.", "t1._domainkey.example.org."]);
-    for bad in [["--domain", "example", "--selector", "t1"], ["--domain", "example.org", "--selector", "t 1"], ["--domain", "a/b.org", "--selector", "x"]] {
+    for bad in [
+        ["--domain", "example", "--selector", "t1"],
+        ["--domain", "example.org", "--selector", "t 1"],
+        ["--domain", "a/b.org", "--selector", "x"],
+    ] {
         let refused = tidings(&[&["dkim", "new"], &bad[..]].concat(), keys.folder.path());
         assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("expected"), "{bad:?}");
     }

@@ -37,7 +37,9 @@ async fn session(to: &FaultyRelay) -> Session {
 }
 
 fn message(number: usize, to: &str) -> String {
-    format!("From: <tips@example.org>\r\nTo: <{to}>\r\nMessage-ID: <{number}@example.org>\r\n\r\n.a line that begins with a dot\r\nthe end\r\n")
+    format!(
+        "From: <tips@example.org>\r\nTo: <{to}>\r\nMessage-ID: <{number}@example.org>\r\n\r\n.a line that begins with a dot\r\nthe end\r\n"
+    )
 }
 
 async fn hand_over(session: &mut Session, number: usize, to: &str) -> HandOver {
@@ -52,8 +54,12 @@ async fn hand_over_before(session: &mut Session, number: usize, to: &str, before
 
 /// All kinds of servers: with and without pipelining, and one that takes DATA though there is nobody to send it to.
 fn offers() -> [Offer; 3] {
-    [(true, false), (true, true), (false, false)]
-        .map(|(pipelining, data_to_nobody)| Offer { pipelining, data_to_nobody, keep: true, ..Offer::default() })
+    [(true, false), (true, true), (false, false)].map(|(pipelining, data_to_nobody)| Offer {
+        pipelining,
+        data_to_nobody,
+        keep: true,
+        ..Offer::default()
+    })
 }
 
 #[tokio::test]
@@ -149,9 +155,11 @@ async fn four_two_one_reconnects_at_every_point() {
     for offer in offers() {
         for point in [Point::Mail, Point::Rcpt, Point::Data, Point::Dot] {
             let server = FaultyRelay::with(offer.clone()).await;
-            server.behave(move |seen| {
-                if seen.point == point { Act::SayAndDrop(Cow::Borrowed("421 4.3.2 shutting down")) } else { Act::Go }
-            });
+            server.behave(
+                move |seen| {
+                    if seen.point == point { Act::SayAndDrop(Cow::Borrowed("421 4.3.2 shutting down")) } else { Act::Go }
+                },
+            );
             let mut session = session(&server).await;
             let done = hand_over(&mut session, 1, "ana@example.org").await;
             assert_eq!((done.outcome, done.session_usable), (Outcome::Reconnect, false), "{point:?}: {done:?}");
@@ -382,7 +390,9 @@ async fn ten_connections_hand_over_thousands_of_mails_a_second() {
     const CONNECTIONS: usize = 10;
     const EACH: usize = 500;
     let server = FaultyRelay::start().await;
-    server.behave(|seen| if seen.point == Point::Rcpt && seen.recipient.starts_with("no-") { Act::from("550 5.1.1 no such user") } else { Act::Go });
+    server.behave(|seen| {
+        if seen.point == Point::Rcpt && seen.recipient.starts_with("no-") { Act::from("550 5.1.1 no such user") } else { Act::Go }
+    });
     let relay = relay(&server.url(), Deadlines::default());
     let start = Instant::now();
     let mut sessions = tokio::task::JoinSet::new();

@@ -4,8 +4,8 @@ use jiff::civil::{Date, DateTime, Time, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use tidings::campaigns::schedule::{Rule, Schedule};
 use tidings::base::zone;
+use tidings::campaigns::schedule::{Rule, Schedule};
 
 const FIRST_DAY: Date = date(2024, 1, 1);
 const YEARS: i16 = 10;

@@ -139,7 +139,8 @@ async fn a_mail_without_an_answer_waits_for_a_word_and_is_sent_again_at_most_onc
     let edition = story.report().await;
     let sums = ["sent", "failed", "unconfirmed"].map(|state| count(&edition, state));
     assert_eq!((sums, &edition["state"]), ([10, 1, 1], &"finished".into()), "{edition}");
-    let again: Vec<String> = tries.lock().expect("tries").iter().filter(|mail| mail.to == lost[2]).map(|mail| mail.message_id.clone()).collect();
+    let again: Vec<String> =
+        tries.lock().expect("tries").iter().filter(|mail| mail.to == lost[2]).map(|mail| mail.message_id.clone()).collect();
     assert!(again.len() == 2 && again[0] == again[1], "the same Message-ID: {again:?}");
     story.tidings(&["delivery", "resolve", &ids[lost[2]], "failed"]).await;
     let refused = story.tidings_refuses(&["delivery", "resolve", &ids[lost[2]], "sent"]).await;
@@ -150,7 +151,9 @@ async fn a_mail_without_an_answer_waits_for_a_word_and_is_sent_again_at_most_onc
 async fn a_relay_that_refuses_who_we_are_pauses_the_campaign_and_fails_nobody() {
     let story = Story::ready(1, 100).await;
     let (mails, app) = sent_to_memory(&story, 10);
-    let tries = tries(&mails, |_, _| reply(Phase::Rcpt, "550 5.7.515 Access denied, sending domain does not meet the required authentication level"));
+    let tries = tries(&mails, |_, _| {
+        reply(Phase::Rcpt, "550 5.7.515 Access denied, sending domain does not meet the required authentication level")
+    });
     story.run_edition().await;
     story.run_until_idle(&app).await;
     until_paused(&story, &app).await;
@@ -203,7 +206,12 @@ async fn the_first_twenty_are_a_trial() {
         let accepted = answered.iter().take_while(|at| **at <= body.began).count();
         assert!(accepted >= 20 || before - accepted < 20, "body {before} began when {accepted} were accepted");
     }
-    let widest = bodies.iter().map(|body| bodies.iter().filter(|other| other.began <= body.began && other.ended.is_some_and(|at| at + answers_after > body.began)).count()).max();
+    let widest = bodies
+        .iter()
+        .map(|body| {
+            bodies.iter().filter(|other| other.began <= body.began && other.ended.is_some_and(|at| at + answers_after > body.began)).count()
+        })
+        .max();
     assert!(widest > Some(20), "after the trial all connections work: {widest:?}");
 }
 
@@ -211,7 +219,9 @@ async fn the_first_twenty_are_a_trial() {
 async fn a_tip_and_an_address_that_no_mail_can_be_made_of_fail_alone() {
     let story = Story::ready(2, 40).await;
     // Half of them had the first tip; the second one cannot be mailed.
-    story.tamper("INSERT INTO segments_given SELECT s.id, t.segment_id FROM subscribers s, tips t WHERE s.id % 2 = 0 AND t.position = 1").await;
+    story
+        .tamper("INSERT INTO segments_given SELECT s.id, t.segment_id FROM subscribers s, tips t WHERE s.id % 2 = 0 AND t.position = 1")
+        .await;
     story.tamper("UPDATE tip_revisions SET markdown = repeat('far too long ', 20000) FROM tips WHERE tips.revision_id = tip_revisions.id AND tips.position = 2").await;
     story.tamper("UPDATE subscribers SET address = 'no address' WHERE id = (SELECT min(id) FROM subscribers WHERE id % 2 = 1)").await;
     let (mails, app) = sent_to_memory(&story, 4);
@@ -236,7 +246,11 @@ async fn pausing_in_the_middle_stops_and_resuming_goes_on_with_the_rest() {
     story.tidings(&["campaign", "pause", WEEKLY]).await;
     work.await.expect("no panic");
     let (edition, sent) = (story.report().await, relay.sums().0);
-    assert_eq!((&edition["state"], count(&edition, "sent"), count(&edition, "unconfirmed")), (&"paused".into(), sent as u64, 0), "{edition}");
+    assert_eq!(
+        (&edition["state"], count(&edition, "sent"), count(&edition, "unconfirmed")),
+        (&"paused".into(), sent as u64, 0),
+        "{edition}"
+    );
     assert!(sent < 300, "the rest waits");
     story.run_until_idle(&app).await;
     assert_eq!(relay.sums().0, sent);

@@ -29,18 +29,28 @@ async fn a_person_who_left_is_not_mailed_even_if_her_mail_was_queued() {
     let stopped = story.leave(story.ana, Scope::Topic(story.back.id)).await;
     assert_eq!(stopped, Stopped { changed: true, skipped: 3 });
     let rows = story.texts("SELECT concat_ws(' ', state, reason, ready_at, finished_at AT TIME ZONE 'UTC', worker_id IS NOT NULL) FROM deliveries WHERE subscriber_id = 1 ORDER BY id").await;
-    assert_eq!(rows, [
-        "skipped unsubscribed 2026-01-13 09:00:00 f",
-        "skipped unsubscribed 2026-01-13 09:00:00 t",
-        "skipped unsubscribed 2026-01-13 09:00:00 f",
-        "handing_over t",
-        "sent t",
-        "failed x f",
-        "unconfirmed x t",
-    ]);
-    assert_eq!(story.texts("SELECT segment_id::text FROM segments_given WHERE subscriber_id = 1 ORDER BY 1").await, ["4", "5", "6", "7"], "only what was skipped is free again");
+    assert_eq!(
+        rows,
+        [
+            "skipped unsubscribed 2026-01-13 09:00:00 f",
+            "skipped unsubscribed 2026-01-13 09:00:00 t",
+            "skipped unsubscribed 2026-01-13 09:00:00 f",
+            "handing_over t",
+            "sent t",
+            "failed x f",
+            "unconfirmed x t",
+        ]
+    );
+    assert_eq!(
+        story.texts("SELECT segment_id::text FROM segments_given WHERE subscriber_id = 1 ORDER BY 1").await,
+        ["4", "5", "6", "7"],
+        "only what was skipped is free again"
+    );
     assert_eq!(story.state(other).await, "queued");
-    assert_eq!(story.texts("SELECT concat_ws(' ', act, topic_id, source) FROM consents WHERE act <> 'confirmed'").await, ["withdrawn 1 page"]);
+    assert_eq!(
+        story.texts("SELECT concat_ws(' ', act, topic_id, source) FROM consents WHERE act <> 'confirmed'").await,
+        ["withdrawn 1 page"]
+    );
 }
 
 #[tokio::test]
@@ -74,7 +84,10 @@ async fn what_each_stop_blocks_depends_on_why_a_mail_is_sent() {
         assert_eq!(rows.bind(person).fetch_all(pool).await.expect("rows"), expected, "{kind:?}");
     }
     let reasons = story.texts("SELECT DISTINCT reason FROM deliveries WHERE state = 'skipped' ORDER BY 1").await;
-    assert_eq!(reasons, ["suppressed: complaint", "suppressed: hard_bounce", "suppressed: manual", "suppressed: unsubscribe_all", "unsubscribed"]);
+    assert_eq!(
+        reasons,
+        ["suppressed: complaint", "suppressed: hard_bounce", "suppressed: manual", "suppressed: unsubscribe_all", "unsubscribed"]
+    );
 }
 
 #[tokio::test]
@@ -87,17 +100,24 @@ async fn leaving_one_topic_touches_no_other() {
     assert!(story.standing(story.ana, &story.sleep).await.subscribed);
     let standing = story.standing(story.ana, &story.back).await;
     let until = Some(story.app.now() + stop::UNDO);
-    assert_eq!(standing, Standing { topic_name: "Back care".into(), subscribed: false, everything: false, suppressed: false, undo_until: until });
+    assert_eq!(
+        standing,
+        Standing { topic_name: "Back care".into(), subscribed: false, everything: false, suppressed: false, undo_until: until }
+    );
 }
 
 #[tokio::test]
 async fn clicking_twenty_times_at_once_is_leaving_once() {
     let story = Story::new().await;
     story.delivery(story.ana, story.back.id, "topic", "queued").await;
-    let clicks = join_all((0..20).map(|n| story.leave(story.ana, if n % 2 == 0 { Scope::Topic(story.back.id) } else { Scope::Everything }))).await;
+    let clicks =
+        join_all((0..20).map(|n| story.leave(story.ana, if n % 2 == 0 { Scope::Topic(story.back.id) } else { Scope::Everything }))).await;
     assert_eq!(clicks.iter().filter(|s| s.changed).count(), 2);
     assert_eq!(clicks.iter().map(|s| s.skipped).sum::<u64>(), 1);
-    assert_eq!(story.texts("SELECT coalesce(topic_id::text, 'everything') FROM consents WHERE act = 'withdrawn' ORDER BY 1").await, ["1", "everything"]);
+    assert_eq!(
+        story.texts("SELECT coalesce(topic_id::text, 'everything') FROM consents WHERE act = 'withdrawn' ORDER BY 1").await,
+        ["1", "everything"]
+    );
     assert_eq!(story.texts("SELECT kind FROM suppressions").await, ["unsubscribe_all"]);
 }
 
@@ -105,20 +125,26 @@ async fn clicking_twenty_times_at_once_is_leaving_once() {
 async fn leaving_is_taken_back_for_thirty_minutes_with_what_it_skipped() {
     for scope in [Scope::Topic(1), Scope::Everything] {
         let story = Story::new().await;
-        let (queued, deferred) = (story.delivery(story.ana, 1, "topic", "queued").await, story.delivery(story.ana, 1, "topic", "deferred").await);
+        let (queued, deferred) =
+            (story.delivery(story.ana, 1, "topic", "queued").await, story.delivery(story.ana, 1, "topic", "deferred").await);
         story.leave(story.ana, scope).await;
         story.run("UPDATE editions SET state = 'finished', planned = counted, finished_at = now()").await;
         story.app.wait(SignedDuration::from_mins(30) - SignedDuration::from_secs(1));
         assert_eq!(story.undo().await, Undone::Lifted { scope, queued: 2 });
         assert_eq!((story.state(queued).await, story.state(deferred).await), ("queued".into(), "queued".into()));
-        let again = story.texts("SELECT concat_ws(' ', (ready_at AT TIME ZONE 'UTC')::time, reason, finished_at, worker_id) FROM deliveries ORDER BY id").await;
+        let again = story
+            .texts("SELECT concat_ws(' ', (ready_at AT TIME ZONE 'UTC')::time, reason, finished_at, worker_id) FROM deliveries ORDER BY id")
+            .await;
         assert_eq!(again, ["09:00:00", "09:34:59"], "what a relay had asked to wait waits a little");
         assert_eq!(story.texts("SELECT segment_id::text FROM segments_given ORDER BY 1").await, ["1", "2"]);
         assert_eq!(story.texts("SELECT state || ' ' || (finished_at IS NULL) FROM editions").await, ["running true"]);
         let standing = story.standing(story.ana, &story.back).await;
         assert!(standing.subscribed && !standing.everything && standing.undo_until.is_none(), "{standing:?}");
         assert_eq!(story.undo().await, Undone::Nothing, "once");
-        assert_eq!(story.texts("SELECT act FROM consents WHERE subscriber_id = 1 ORDER BY id").await, ["confirmed", "withdrawn", "restored"]);
+        assert_eq!(
+            story.texts("SELECT act FROM consents WHERE subscriber_id = 1 ORDER BY id").await,
+            ["confirmed", "withdrawn", "restored"]
+        );
     }
 }
 
@@ -138,7 +164,8 @@ async fn after_thirty_minutes_leaving_stays() {
 #[tokio::test]
 async fn the_last_leaving_is_taken_back_first_and_what_else_stands_goes_on_standing() {
     let story = Story::new().await;
-    let (back, waitlist) = (story.delivery(story.ana, 1, "topic", "queued").await, story.delivery(story.ana, 1, "waitlist", "queued").await);
+    let (back, waitlist) =
+        (story.delivery(story.ana, 1, "topic", "queued").await, story.delivery(story.ana, 1, "waitlist", "queued").await);
     story.leave(story.ana, Scope::Topic(1)).await;
     story.app.wait(SignedDuration::from_mins(10));
     story.leave(story.ana, Scope::Everything).await;
@@ -210,7 +237,9 @@ async fn one_who_had_only_asked_is_not_made_confirmed_by_taking_back() {
     let story = Story::new().await;
     story.run("INSERT INTO subscribers (address, address_key, created_at) VALUES ('n@example.org', 'n@example.org', now())").await;
     story.run("INSERT INTO subscriptions SELECT max(id), 1, 'unconfirmed', now() FROM subscribers").await;
-    story.run("INSERT INTO consents (subscriber_id, topic_id, act, source, at) SELECT max(id), 1, 'asked', 'page', now() FROM subscribers").await;
+    story
+        .run("INSERT INTO consents (subscriber_id, topic_id, act, source, at) SELECT max(id), 1, 'asked', 'page', now() FROM subscribers")
+        .await;
     let new: i64 = query_scalar("SELECT max(id) FROM subscribers").fetch_one(&story.app.db.pool).await.expect("an id");
     story.leave(new, Scope::Topic(1)).await;
     assert!(matches!(stop::undo(&story.app.db.pool, new, 1, story.app.now()).await, Ok(Undone::Lifted { .. })));
@@ -303,7 +332,10 @@ async fn no_mark_is_made_after_the_answer_to_a_stop() {
     }))
     .await;
     let sums = "SELECT (SELECT count(*) FROM segments_given) = (SELECT count(*) FROM deliveries WHERE state = 'handing_over')";
-    assert!(query_scalar::<_, bool>(sums).fetch_one(&story.app.db.pool).await.expect("an answer"), "segments are given where a mail is on its way, and only there");
+    assert!(
+        query_scalar::<_, bool>(sums).fetch_one(&story.app.db.pool).await.expect("an answer"),
+        "segments are given where a mail is on its way, and only there"
+    );
     story.give_back(worker).await;
 }
 
@@ -349,7 +381,8 @@ async fn a_suppression_knows_an_address_by_its_hash_alone_until_it_is_lifted() {
     let (pool, keyring, now) = (&story.app.db.pool, &story.app.keyring, story.app.now());
     let address = EmailAddress::parse("nobody@example.org").expect("an address");
     for changed in [true, false] {
-        let stopped = stop::suppress(pool, keyring, Whom::Address(&address), Kind::Manual, "why", Source::Operator, now).await.expect("a stop");
+        let stopped =
+            stop::suppress(pool, keyring, Whom::Address(&address), Kind::Manual, "why", Source::Operator, now).await.expect("a stop");
         assert_eq!(stopped, Stopped { changed, skipped: 0 });
     }
     let row = story.texts("SELECT suppressions::text FROM suppressions").await.remove(0);

@@ -43,7 +43,8 @@ async fn two_hundred_people_leave_while_their_edition_is_planned_and_sent() {
 
     let edition = story.assert_agrees_with(&relay.accepted(), RECIPIENTS.min(story_planned(&story).await)).await;
     assert_eq!(count(&edition, "unconfirmed"), 0, "{edition}");
-    let skipped = edition["reasons"]["unsubscribed"].as_u64().unwrap_or(0) + edition["reasons"]["suppressed: unsubscribe_all"].as_u64().unwrap_or(0);
+    let skipped =
+        edition["reasons"]["unsubscribed"].as_u64().unwrap_or(0) + edition["reasons"]["suppressed: unsubscribe_all"].as_u64().unwrap_or(0);
     assert!((20..LEAVING as u64).contains(&skipped), "some left before their mail was marked, and some after: {edition}");
     nobody_is_mailed_after_the_answer(&story, &relay, &left).await;
 }
@@ -94,7 +95,11 @@ async fn nobody_is_mailed_after_the_answer(story: &Story, relay: &FaultyRelay, l
         let marked = marks.get(&person.address);
         assert!(marked.is_none_or(|marked| *marked <= person.answered_at), "{} was marked after the answer", person.address);
         let began = bodies.get(&person.address);
-        assert!(began.is_none_or(|began| *began <= person.answered + Duration::from_secs(10)), "a body to {} began long after the answer", person.address);
+        assert!(
+            began.is_none_or(|began| *began <= person.answered + Duration::from_secs(10)),
+            "a body to {} began long after the answer",
+            person.address
+        );
         assert_eq!(marked.is_some(), began.is_some(), "marked and mailed go together for {}", person.address);
     }
 }

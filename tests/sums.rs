@@ -30,8 +30,20 @@ const LEASE: Duration = Duration::from_secs(3_600);
 const PEOPLE: usize = 12;
 /// What the walks have to come through, or they show little.
 const STATES: [&str; 14] = [
-    "sent", "failed", "skipped", "unconfirmed", "cancelled", "queued", "claimed", "handing_over", "deferred",
-    "edition running", "edition held", "edition paused", "edition finished", "edition cancelled",
+    "sent",
+    "failed",
+    "skipped",
+    "unconfirmed",
+    "cancelled",
+    "queued",
+    "claimed",
+    "handing_over",
+    "deferred",
+    "edition running",
+    "edition held",
+    "edition paused",
+    "edition finished",
+    "edition cancelled",
 ];
 
 #[tokio::test]
@@ -137,7 +149,8 @@ impl Walk {
         story.campaign(Late::Ask).await;
         let worker = lease::register(&mut *story.conn().await, "walker").await.expect("a worker");
         let topic = story.number("SELECT id FROM topics").await;
-        let people = sqlx::query_scalar("SELECT id FROM subscribers ORDER BY id").fetch_all(&mut *story.conn().await).await.expect("people");
+        let people =
+            sqlx::query_scalar("SELECT id FROM subscribers ORDER BY id").fetch_all(&mut *story.conn().await).await.expect("people");
         match number % 3 {
             0 => story.run_edition().await,
             1 => story.app.wait(SignedDuration::from_hours(27)),
@@ -227,7 +240,8 @@ impl Walk {
             self.claim().await;
             let wanted: Vec<Mark> = self.held.iter().filter(|held| held.marked.is_none()).map(Held::mark).collect();
             let marked = self.write(&[], &wanted).await;
-            let sent: Vec<Record> = self.held.drain(..).filter_map(|held| Some(held.record(*marked.get(&held.claimed.key)?, Ending::Sent))).collect();
+            let sent: Vec<Record> =
+                self.held.drain(..).filter_map(|held| Some(held.record(*marked.get(&held.claimed.key)?, Ending::Sent))).collect();
             self.write(&sent, &[]).await;
             mark::take_back(&mut *self.story.conn().await, self.worker, &wanted).await.expect("taken back");
         }
@@ -286,8 +300,10 @@ impl Walk {
     }
 
     async fn resolve(&mut self) -> &'static str {
-        let unconfirmed: Vec<i64> =
-            sqlx::query_scalar("SELECT id FROM deliveries WHERE state = 'unconfirmed'").fetch_all(&mut *self.story.conn().await).await.expect("ids");
+        let unconfirmed: Vec<i64> = sqlx::query_scalar("SELECT id FROM deliveries WHERE state = 'unconfirmed'")
+            .fetch_all(&mut *self.story.conn().await)
+            .await
+            .expect("ids");
         if let Some(id) = unconfirmed.choose(&mut self.dice) {
             let word = *[Resolution::Sent, Resolution::Failed, Resolution::Again].choose(&mut self.dice).expect("a word");
             // Refused the second time, and when the edition is over.
@@ -343,7 +359,9 @@ fn ending(held: &Held, now: jiff::Timestamp, dice: &mut ChaCha8Rng) -> Record {
         (Some(_), 0) => Ending::NotBegun { until: None },
         (Some(_), 1) => Ending::Unconfirmed,
         (Some(_), 2) => Ending::Failed { refused_address: dice.random_bool(0.5) },
-        (Some(_), 3 | 4) => Ending::Deferred { until: now + SignedDuration::from_mins(dice.random_range(1..300)), counted: dice.random_bool(0.8) },
+        (Some(_), 3 | 4) => {
+            Ending::Deferred { until: now + SignedDuration::from_mins(dice.random_range(1..300)), counted: dice.random_bool(0.8) }
+        }
         (Some(_), _) => Ending::Sent,
     };
     let pause = (dice.random_range(0..60) == 0).then(|| "the relay refused us".to_owned());
@@ -376,8 +394,12 @@ async fn assert_sums(story: &Story, when: &str) {
         assert_eq!((number("counted"), number("rows")), (sum, sum), "{when}: edition {occurrence}");
         let planned = row.get::<Option<i64>, _>("planned");
         assert!(planned.is_none_or(|planned| planned == sum), "{when}: edition {occurrence} planned {planned:?} of {sum}");
-        assert!(row.get::<&str, _>("state") != "finished" || number("to_do") == 0, "{when}: edition {occurrence} is finished with work to do");
-        let edition = said.iter().find(|edition| edition["edition"] == occurrence).unwrap_or_else(|| panic!("{when}: {occurrence} is in the report"));
+        assert!(
+            row.get::<&str, _>("state") != "finished" || number("to_do") == 0,
+            "{when}: edition {occurrence} is finished with work to do"
+        );
+        let edition =
+            said.iter().find(|edition| edition["edition"] == occurrence).unwrap_or_else(|| panic!("{when}: {occurrence} is in the report"));
         assert_eq!(edition["planned"].as_i64(), planned, "{when}");
         assert!(parts.iter().all(|part| edition[*part].as_i64() == Some(number(part))), "{when}: {edition}");
     }

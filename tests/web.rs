@@ -15,34 +15,18 @@ async fn looking_at_a_link_changes_nothing() {
     let pages = Pages::new().await;
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
         let answer = pages.ask(method, &pages.link, &[], "").await;
-        assert_eq!(
-            answer.status,
-            if matches!(method, "GET" | "HEAD") {
-                200
-            } else {
-                405
-            },
-            "{method}"
-        );
+        assert_eq!(answer.status, if matches!(method, "GET" | "HEAD") { 200 } else { 405 }, "{method}");
         assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
     }
     let page = pages.get(&pages.link).await;
     assert_eq!(page.body.matches("<button").count(), 1);
-    assert!(
-        page.body
-            .contains("You are subscribed to “Sleep &#38; &#60;rest&#62;”"),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("You are subscribed to “Sleep &#38; &#60;rest&#62;”"), "{}", page.body);
     assert!(!page.body.contains("<script"));
 }
 
 #[tokio::test]
 async fn one_click_is_done_before_it_is_answered_in_both_forms_and_any_number_of_times() {
-    for (kind, body) in [
-        (URLENCODED, ONE_CLICK),
-        ("multipart/form-data; boundary=b", MULTIPART),
-    ] {
+    for (kind, body) in [(URLENCODED, ONE_CLICK), ("multipart/form-data; boundary=b", MULTIPART)] {
         let pages = Pages::new().await;
         let delivery = pages.queue().await;
         for _ in 0..3 {
@@ -53,14 +37,7 @@ async fn one_click_is_done_before_it_is_answered_in_both_forms_and_any_number_of
             assert_eq!(pages.standing().await.0, "unsubscribed");
             assert_eq!(pages.state_of(delivery).await, "skipped");
         }
-        assert_eq!(
-            pages
-                .count(
-                    "SELECT count(*) FROM consents WHERE act = 'withdrawn' AND source = 'one_click'"
-                )
-                .await,
-            1
-        );
+        assert_eq!(pages.count("SELECT count(*) FROM consents WHERE act = 'withdrawn' AND source = 'one_click'").await, 1);
     }
 }
 
@@ -68,10 +45,7 @@ async fn one_click_is_done_before_it_is_answered_in_both_forms_and_any_number_of
 async fn a_link_of_four_hundred_days_ago_still_works() {
     let pages = Pages::new().await;
     pages.app.wait(SignedDuration::from_hours(400 * 24));
-    assert_eq!(
-        pages.post(&pages.link, URLENCODED, ONE_CLICK).await.status,
-        200
-    );
+    assert_eq!(pages.post(&pages.link, URLENCODED, ONE_CLICK).await.status, 200);
     assert_eq!(pages.standing().await.0, "unsubscribed");
 }
 
@@ -97,23 +71,11 @@ async fn a_wrong_body_changes_nothing() {
 async fn leaving_one_topic_can_be_taken_back_for_thirty_minutes() {
     let pages = Pages::new().await;
     let delivery = pages.queue().await;
-    let left = pages
-        .post(&pages.link, URLENCODED, "act=leave&from=topic")
-        .await;
-    assert!(
-        left.body.contains("You have left") && left.body.contains("for 30 more minutes"),
-        "{}",
-        left.body
-    );
+    let left = pages.post(&pages.link, URLENCODED, "act=leave&from=topic").await;
+    assert!(left.body.contains("You have left") && left.body.contains("for 30 more minutes"), "{}", left.body);
     assert_eq!(pages.state_of(delivery).await, "skipped");
     pages.app.wait(SignedDuration::from_mins(29));
-    assert!(
-        pages
-            .get(&pages.link)
-            .await
-            .body
-            .contains("for one more minute")
-    );
+    assert!(pages.get(&pages.link).await.body.contains("for one more minute"));
     let back = pages.post(&pages.link, URLENCODED, "act=undo").await;
     assert!(back.body.contains("You are subscribed"), "{}", back.body);
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
@@ -124,9 +86,7 @@ async fn leaving_one_topic_can_be_taken_back_for_thirty_minutes() {
 #[tokio::test]
 async fn after_thirty_minutes_the_page_offers_no_undo_and_takes_none() {
     let pages = Pages::new().await;
-    pages
-        .post(&pages.link, URLENCODED, "act=leave&from=topic")
-        .await;
+    pages.post(&pages.link, URLENCODED, "act=leave&from=topic").await;
     pages.app.wait(SignedDuration::from_secs(30 * 60 + 1));
     assert!(!pages.get(&pages.link).await.body.contains("Undo"));
     let answer = pages.post(&pages.link, URLENCODED, "act=undo").await;
@@ -137,15 +97,8 @@ async fn after_thirty_minutes_the_page_offers_no_undo_and_takes_none() {
 #[tokio::test]
 async fn leaving_everything_stops_everything_and_can_be_taken_back() {
     let pages = Pages::new().await;
-    let left = pages
-        .post(&pages.link, URLENCODED, "act=leave&from=everything")
-        .await;
-    assert!(
-        left.body
-            .contains("Example Press sends you no letters any more."),
-        "{}",
-        left.body
-    );
+    let left = pages.post(&pages.link, URLENCODED, "act=leave&from=everything").await;
+    assert!(left.body.contains("Example Press sends you no letters any more."), "{}", left.body);
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 1));
     pages.post(&pages.link, URLENCODED, "act=undo").await;
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
@@ -154,13 +107,9 @@ async fn leaving_everything_stops_everything_and_can_be_taken_back() {
 #[tokio::test]
 async fn after_one_topic_everything_can_still_be_left() {
     let pages = Pages::new().await;
-    let left = pages
-        .post(&pages.link, URLENCODED, "act=leave&from=topic")
-        .await;
+    let left = pages.post(&pages.link, URLENCODED, "act=leave&from=topic").await;
     assert!(left.body.contains("Stop every letter instead"));
-    pages
-        .post(&pages.link, URLENCODED, "act=leave&from=everything")
-        .await;
+    pages.post(&pages.link, URLENCODED, "act=leave&from=everything").await;
     assert_eq!(pages.standing().await, ("unsubscribed".to_owned(), 1));
 }
 
@@ -176,72 +125,27 @@ async fn a_suppressed_person_is_told_and_can_leave_all_the_same() {
     .await
     .unwrap();
     let page = pages.get(&pages.link).await;
-    assert!(
-        page.body.contains("stopped for another reason")
-            && page.body.contains(">Unsubscribe</button>"),
-        "{}",
-        page.body
-    );
+    assert!(page.body.contains("stopped for another reason") && page.body.contains(">Unsubscribe</button>"), "{}", page.body);
 }
 
 #[tokio::test]
 async fn every_invalid_link_gets_one_and_the_same_page() {
     let pages = Pages::new().await;
     let token = pages.link.trim_start_matches("/u/").to_owned();
-    let stranger = token::unsubscribe(
-        &pages.app.keyring,
-        UnsubscribeToken {
-            subscriber_id: 999_999,
-            topic_id: pages.topic,
-        },
-    );
-    let elsewhere = token::unsubscribe(
-        &pages.app.keyring,
-        UnsubscribeToken {
-            subscriber_id: pages.subscriber,
-            topic_id: 999_999,
-        },
-    );
+    let stranger = token::unsubscribe(&pages.app.keyring, UnsubscribeToken { subscriber_id: 999_999, topic_id: pages.topic });
+    let elsewhere = token::unsubscribe(&pages.app.keyring, UnsubscribeToken { subscriber_id: pages.subscriber, topic_id: 999_999 });
     let other_key = token::unsubscribe(
         &tidings::base::keys::Keyring::of_secret([9; 32]),
-        UnsubscribeToken {
-            subscriber_id: pages.subscriber,
-            topic_id: pages.topic,
-        },
+        UnsubscribeToken { subscriber_id: pages.subscriber, topic_id: pages.topic },
     );
-    let flipped = format!(
-        "{}{}",
-        if token.starts_with('A') { 'B' } else { 'A' },
-        &token[1..]
-    );
+    let flipped = format!("{}{}", if token.starts_with('A') { 'B' } else { 'A' }, &token[1..]);
     let known = pages.get("/u/x").await;
     assert_eq!(known.status, 404);
-    for wrong in [
-        &stranger,
-        &elsewhere,
-        &other_key,
-        &flipped,
-        &token[..20],
-        "%ff",
-        "%00",
-        "..%2f..",
-        &"a".repeat(3000),
-    ] {
+    for wrong in [&stranger, &elsewhere, &other_key, &flipped, &token[..20], "%ff", "%00", "..%2f..", &"a".repeat(3000)] {
         let path = format!("/u/{wrong}");
-        let (seen, posted) = (
-            pages.get(&path).await,
-            pages.post(&path, URLENCODED, ONE_CLICK).await,
-        );
-        assert_eq!(
-            (seen.status, &seen.body),
-            (known.status, &known.body),
-            "{wrong}"
-        );
-        assert_eq!(
-            (posted.status, &posted.body),
-            (known.status, &known.body),
-            "{wrong}"
-        );
+        let (seen, posted) = (pages.get(&path).await, pages.post(&path, URLENCODED, ONE_CLICK).await);
+        assert_eq!((seen.status, &seen.body), (known.status, &known.body), "{wrong}");
+        assert_eq!((posted.status, &posted.body), (known.status, &known.body), "{wrong}");
     }
     assert_eq!(pages.standing().await, ("confirmed".to_owned(), 0));
 }
@@ -249,52 +153,24 @@ async fn every_invalid_link_gets_one_and_the_same_page() {
 #[tokio::test]
 async fn every_answer_is_strict_about_what_a_page_may_do() {
     let pages = Pages::new().await;
-    for path in [
-        "/",
-        &pages.link,
-        "/u/x",
-        "/nowhere",
-        "/healthz",
-        "/readyz",
-        "/metrics",
-        "/style.css",
-    ] {
+    for path in ["/", &pages.link, "/u/x", "/nowhere", "/healthz", "/readyz", "/metrics", "/style.css"] {
         let answer = pages.get(path).await;
         assert!(
-            answer
-                .header("content-security-policy")
-                .is_some_and(|policy| policy.starts_with("default-src 'none'; style-src 'self'")),
+            answer.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'; style-src 'self'")),
             "{path}"
         );
-        assert_eq!(
-            answer.header("referrer-policy").as_deref(),
-            Some("no-referrer"),
-            "{path}"
-        );
-        assert_eq!(
-            answer.header("x-content-type-options").as_deref(),
-            Some("nosniff"),
-            "{path}"
-        );
+        assert_eq!(answer.header("referrer-policy").as_deref(), Some("no-referrer"), "{path}");
+        assert_eq!(answer.header("x-content-type-options").as_deref(), Some("nosniff"), "{path}");
         assert_eq!(answer.header("set-cookie"), None, "{path}");
         assert_eq!(answer.header("location"), None, "{path}");
     }
-    assert_eq!(
-        pages
-            .get(&pages.link)
-            .await
-            .header("cache-control")
-            .as_deref(),
-        Some("no-store")
-    );
+    assert_eq!(pages.get(&pages.link).await.header("cache-control").as_deref(), Some("no-store"));
 }
 
 #[tokio::test]
 async fn any_host_is_answered() {
     let pages = Pages::new().await;
-    let answer = pages
-        .ask("GET", "/", &[("Host", "anything.example:99")], "")
-        .await;
+    let answer = pages.ask("GET", "/", &[("Host", "anything.example:99")], "").await;
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("Letters from Example Press"));
 }
@@ -304,12 +180,10 @@ async fn readiness_needs_the_newest_schema() {
     let pages = Pages::new().await;
     assert_eq!(pages.get("/healthz").await.status, 200);
     assert_eq!(pages.get("/readyz").await.status, 200);
-    sqlx::query(
-        "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
-    )
-    .execute(&pages.app.db.pool)
-    .await
-    .unwrap();
+    sqlx::query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
+        .execute(&pages.app.db.pool)
+        .await
+        .unwrap();
     let answer = pages.get("/readyz").await;
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("tidings migrate"), "{}", answer.body);

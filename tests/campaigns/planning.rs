@@ -40,7 +40,9 @@ async fn only_those_who_may_get_the_topic_are_recipients() {
     story.run(&format!("UPDATE subscriptions SET standing = 'unsubscribed' WHERE subscriber_id = {}", ids[2])).await;
     story.run(&format!("UPDATE subscriptions SET topic_id = 2 WHERE subscriber_id = {}", ids[3])).await;
     let suppress = |id: i64, kind: &str| {
-        format!("INSERT INTO suppressions (address_hash, key_id, subscriber_id, kind, reason, at) VALUES (sha256('{id}{kind}'), 'k', {id}, '{kind}', 'why', now())")
+        format!(
+            "INSERT INTO suppressions (address_hash, key_id, subscriber_id, kind, reason, at) VALUES (sha256('{id}{kind}'), 'k', {id}, '{kind}', 'why', now())"
+        )
     };
     for kind in ["hard_bounce", "manual"] {
         story.run(&suppress(ids[4], kind)).await;
@@ -61,7 +63,9 @@ async fn only_approved_tips_are_given_in_the_order_of_the_series_whatever_their_
     story.run("UPDATE tips SET position = 10 - id WHERE id < 4").await;
     story.add_person("Ana", "").await;
     story.schedule().await;
-    for (day, outcome) in [(FIRST, "Ana: sent 3"), (SECOND, "Ana: sent 2"), ("2026-01-27", "Ana: sent 1"), ("2026-02-03", "Ana: skipped no tip left")] {
+    for (day, outcome) in
+        [(FIRST, "Ana: sent 3"), (SECOND, "Ana: sent 2"), ("2026-01-27", "Ana: sent 1"), ("2026-02-03", "Ana: skipped no tip left")]
+    {
         story.sweep_at(&format!("{day}T09:00:00Z")).await;
         story.send().await;
         assert_eq!(story.outcome(day).await, [outcome]);
@@ -71,9 +75,17 @@ async fn only_approved_tips_are_given_in_the_order_of_the_series_whatever_their_
 #[tokio::test]
 async fn a_tip_with_a_stage_window_is_passed_over_until_it_holds_and_stays_open() {
     let story = Story::new(3).await;
-    story.run("UPDATE tips SET stage_from = 6, stage_to = 12 WHERE id = 1; UPDATE tips SET stage_from = 0, stage_to = 1 WHERE id = 3").await;
+    story
+        .run("UPDATE tips SET stage_from = 6, stage_to = 12 WHERE id = 1; UPDATE tips SET stage_from = 0, stage_to = 1 WHERE id = 3")
+        .await;
     // On 13 January they are: without a date, not yet there, a day short of six weeks, six weeks, twelve weeks.
-    for (name, date) in [("a nobody", "NULL"), ("b coming", "'2026-01-14'"), ("c 5 weeks", "'2025-12-03'"), ("d 6 weeks", "'2025-12-02'"), ("e 12 weeks", "'2025-10-21'")] {
+    for (name, date) in [
+        ("a nobody", "NULL"),
+        ("b coming", "'2026-01-14'"),
+        ("c 5 weeks", "'2025-12-03'"),
+        ("d 6 weeks", "'2025-12-02'"),
+        ("e 12 weeks", "'2025-10-21'"),
+    ] {
         story.add_person(name, &format!("stage_date = {date}")).await;
     }
     story.add_person("f newborn", "stage_date = '2026-01-13'").await;
@@ -151,7 +163,9 @@ async fn two_runs_of_one_day_are_two_editions_with_two_tips() {
     story.send().await;
     assert_ne!(first, second);
     for (occurrence, tip) in [(first, 1), (second, 2)] {
-        let given = format!("SELECT DISTINCT segment_id FROM deliveries d JOIN editions e ON e.id = d.edition_id WHERE occurrence = '{occurrence}'");
+        let given = format!(
+            "SELECT DISTINCT segment_id FROM deliveries d JOIN editions e ON e.id = d.edition_id WHERE occurrence = '{occurrence}'"
+        );
         assert_eq!(story.numbers(&given).await, [tip]);
         assert_eq!(story.edition(&occurrence).await.counts.sent, 3);
     }
@@ -160,7 +174,13 @@ async fn two_runs_of_one_day_are_two_editions_with_two_tips() {
 #[tokio::test]
 async fn with_the_subscribers_zones_each_is_due_at_nine_on_her_own_wall() {
     let story = Story::new(3).await;
-    for (name, zone) in [("Auckland", "'Pacific/Auckland'"), ("Honolulu", "'Pacific/Honolulu'"), ("Kolkata", "'Asia/Kolkata'"), ("nowhere", "NULL"), ("unknown", "'Mars/Olympus'")] {
+    for (name, zone) in [
+        ("Auckland", "'Pacific/Auckland'"),
+        ("Honolulu", "'Pacific/Honolulu'"),
+        ("Kolkata", "'Asia/Kolkata'"),
+        ("nowhere", "NULL"),
+        ("unknown", "'Mars/Olympus'"),
+    ] {
         story.add_person(name, &format!("zone = {zone}")).await;
     }
     story.schedule_with(|new| new.subscriber_zone = true).await;
@@ -172,7 +192,13 @@ async fn with_the_subscribers_zones_each_is_due_at_nine_on_her_own_wall() {
     assert_eq!(story.states().await[FIRST], "scheduled");
     story.sweep_at("2026-01-12T19:00:00Z").await;
     assert_eq!(story.states().await[FIRST], "running");
-    for (instant, sent) in [("2026-01-12T19:59:59Z", 0), ("2026-01-12T20:00:00Z", 1), ("2026-01-13T09:00:00Z", 4), ("2026-01-13T18:59:59Z", 4), ("2026-01-13T19:00:00Z", 5)] {
+    for (instant, sent) in [
+        ("2026-01-12T19:59:59Z", 0),
+        ("2026-01-12T20:00:00Z", 1),
+        ("2026-01-13T09:00:00Z", 4),
+        ("2026-01-13T18:59:59Z", 4),
+        ("2026-01-13T19:00:00Z", 5),
+    ] {
         story.app.clock.set(at(instant));
         story.send().await;
         assert_eq!(story.edition(FIRST).await.counts.sent, sent, "{instant}");
@@ -209,7 +235,10 @@ async fn slices_are_safe_to_repeat_and_count_everyone_once() {
     let wanted = story.number("SELECT count(*) FROM subscriptions WHERE standing = 'confirmed'").await;
     assert_eq!(report.counts.planned, Some(wanted));
     assert!(report.counts.add_up_to(wanted), "{report:?}");
-    assert_eq!(report.counts.reasons["subscriber_paused"], story.number("SELECT count(*) FROM subscriptions WHERE standing = 'confirmed' AND subscriber_id % 5 = 0").await);
+    assert_eq!(
+        report.counts.reasons["subscriber_paused"],
+        story.number("SELECT count(*) FROM subscriptions WHERE standing = 'confirmed' AND subscriber_id % 5 = 0").await
+    );
     assert!(weekly::plan_slice(&mut conn, editions[0], now).await.expect("nothing to do").done);
     assert_eq!(story.edition(FIRST).await.counts, report.counts);
 }

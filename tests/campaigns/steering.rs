@@ -31,7 +31,10 @@ async fn a_campaign_is_scheduled_with_its_first_edition_and_told_of_what_is_wron
     assert!(sentence(|new| new.at = Some("Tuesday")).await.contains("such as `Tue 09:00`"));
     assert!(sentence(|new| new.cron = Some("0 9 * * 2")).await.contains("not both"));
     assert!(sentence(|new| new.name = "").await.contains("cannot name a campaign"));
-    assert_eq!(store::find(&mut conn, "x").await.expect_err("unknown").to_string(), "there is no campaign `x`; the only campaign is `weekly tips`");
+    assert_eq!(
+        store::find(&mut conn, "x").await.expect_err("unknown").to_string(),
+        "there is no campaign `x`; the only campaign is `weekly tips`"
+    );
     assert_eq!(story.number("SELECT count(*) FROM campaigns").await, 1);
 }
 
@@ -51,11 +54,10 @@ async fn four_schedulers_at_once_open_one_edition_a_week() {
         story.sweep_at(&format!("{day}T09:00:00Z")).await;
         story.send().await;
     }
-    assert_eq!(story.texts("SELECT occurrence || ' ' || state FROM editions ORDER BY id").await, [
-        "2026-01-13 finished",
-        "2026-01-20 finished",
-        "2026-01-27 finished"
-    ]);
+    assert_eq!(
+        story.texts("SELECT occurrence || ' ' || state FROM editions ORDER BY id").await,
+        ["2026-01-13 finished", "2026-01-20 finished", "2026-01-27 finished"]
+    );
 }
 
 #[tokio::test]
@@ -65,12 +67,15 @@ async fn after_a_downtime_only_the_newest_occurrence_is_taken_up_and_asks() {
     story.schedule().await;
     story.sweep_at("2026-02-04T12:00:00Z").await;
     let editions = story.texts("SELECT concat_ws(' ', occurrence, state, planned, reason) FROM editions ORDER BY starts_at").await;
-    assert_eq!(editions, [
-        "2026-01-13 skipped 0 missed while nothing was running",
-        "2026-01-20 skipped 0 missed while nothing was running",
-        "2026-01-27 skipped 0 missed while nothing was running",
-        "2026-02-03 running 4",
-    ]);
+    assert_eq!(
+        editions,
+        [
+            "2026-01-13 skipped 0 missed while nothing was running",
+            "2026-01-20 skipped 0 missed while nothing was running",
+            "2026-01-27 skipped 0 missed while nothing was running",
+            "2026-02-03 running 4",
+        ]
+    );
     assert!(story.claim(10).await.is_empty());
     assert_eq!(story.states().await["2026-02-03"], "held");
     let next = store::find(&mut *story.conn().await, NAME).await.expect("a campaign").next.expect("a next edition");
@@ -170,11 +175,14 @@ async fn what_came_due_in_a_pause_is_taken_up_once_and_the_older_is_recorded_as_
     story.sweep().await;
     story.send().await;
     let editions = story.texts("SELECT concat_ws(' ', occurrence, state, reason) FROM editions ORDER BY starts_at").await;
-    assert_eq!(editions, [
-        "2026-01-13 skipped missed while the campaign was paused",
-        "2026-01-20 skipped missed while the campaign was paused",
-        "2026-01-27 finished"
-    ]);
+    assert_eq!(
+        editions,
+        [
+            "2026-01-13 skipped missed while the campaign was paused",
+            "2026-01-20 skipped missed while the campaign was paused",
+            "2026-01-27 finished"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -240,18 +248,19 @@ async fn a_run_within_six_days_wants_a_yes_and_the_rules_own_editions_stay() {
     story.sweep().await;
     story.send().await;
     story.sweep_at("2026-01-20T09:00:00Z").await;
-    assert_eq!(story.texts("SELECT occurrence || ' ' || by_operator FROM editions ORDER BY id").await, [
-        "2026-01-13 false",
-        "2026-01-19T09:00:00Z true",
-        "2026-01-19T09:00:01Z true",
-        "2026-01-20 false"
-    ]);
+    assert_eq!(
+        story.texts("SELECT occurrence || ' ' || by_operator FROM editions ORDER BY id").await,
+        ["2026-01-13 false", "2026-01-19T09:00:00Z true", "2026-01-19T09:00:01Z true", "2026-01-20 false"]
+    );
     let acts = story.texts("SELECT act || ' ' || detail FROM operator_acts WHERE act = 'run' ORDER BY id").await;
     assert_eq!(acts, ["run 2026-01-19T09:00:00Z", "run 2026-01-19T09:00:01Z"]);
     let one = report::report(&mut conn, NAME, Some("2026-01-19T10:00:00+01:00")).await.expect("the instant in any offset");
     assert_eq!(one.editions.len(), 1);
     let unknown = report::report(&mut conn, NAME, Some("2026-01-21")).await.expect_err("no such edition").to_string();
-    assert_eq!(unknown, "campaign `weekly tips` has no edition `2026-01-21`; there are `2026-01-20`, `2026-01-19T09:00:01Z`, `2026-01-19T09:00:00Z` and `2026-01-13`");
+    assert_eq!(
+        unknown,
+        "campaign `weekly tips` has no edition `2026-01-21`; there are `2026-01-20`, `2026-01-19T09:00:01Z`, `2026-01-19T09:00:00Z` and `2026-01-13`"
+    );
 }
 
 #[tokio::test]

@@ -38,14 +38,16 @@ struct Answer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_of_two_hundred_who_left_is_mailed_later_than_the_promise_allows() {
     let relay = FaultyRelay::start().await;
-    let settings = [("TIDINGS_RELAYS__MAIN__URL", &*relay.url()), ("TIDINGS_RELAYS__MAIN__CONNECTIONS", "20"), ("TIDINGS_DELIVERY__LEASE", LEASE)];
+    let settings =
+        [("TIDINGS_RELAYS__MAIN__URL", &*relay.url()), ("TIDINGS_RELAYS__MAIN__CONNECTIONS", "20"), ("TIDINGS_DELIVERY__LEASE", LEASE)];
     let app = Arc::new(TestApp::with("2026-01-13T09:00:00Z", &settings).await);
     lay_out(&app).await;
     let (bodies, kept_waiting) = (watch::Sender::new(0), mpsc::unbounded_channel());
     let leaving = tokio::spawn(leave_at_random_moments(app.clone(), bodies.subscribe(), kept_waiting.1));
     misbehave(&relay, bodies, kept_waiting.0);
 
-    let worker = App::new(app.config.clone().into(), app.db.clone(), app.keyring.clone(), Arc::new(app.clock.clone()), [7; 32]).expect("an application");
+    let worker = App::new(app.config.clone().into(), app.db.clone(), app.keyring.clone(), Arc::new(app.clock.clone()), [7; 32])
+        .expect("an application");
     let (_told, stop) = watch::channel(false);
     jobs::run_until_idle(Arc::new(worker), stop).await.expect("a worker");
     relay.behave_well();
@@ -90,7 +92,11 @@ async fn adds_up(app: &TestApp, begun: &[Body]) {
 }
 
 // Each leaves when a number of bodies has begun, many of them at once with the planning; the caught when the relay says so.
-async fn leave_at_random_moments(app: Arc<TestApp>, bodies: watch::Receiver<usize>, mut kept_waiting: mpsc::UnboundedReceiver<i64>) -> Vec<Answer> {
+async fn leave_at_random_moments(
+    app: Arc<TestApp>,
+    bodies: watch::Receiver<usize>,
+    mut kept_waiting: mpsc::UnboundedReceiver<i64>,
+) -> Vec<Answer> {
     let mut dice = app.dice("two hundred leave");
     let mut moments: HashMap<i64, usize> = HashMap::new();
     while moments.len() < LEAVERS - CAUGHT as usize {
@@ -120,7 +126,11 @@ async fn leave(app: &TestApp, person: i64) -> Answer {
     let scope = if person % 3 == 0 { Scope::Everything } else { Scope::Topic(1) };
     stop::unsubscribe(&app.db.pool, &app.keyring, person, scope, Source::OneClick, app.now()).await.expect("an answer");
     let at = Instant::now();
-    let state = query_scalar("SELECT state FROM deliveries WHERE subscriber_id = $1").bind(person).fetch_optional(&app.db.pool).await.expect("a state");
+    let state = query_scalar("SELECT state FROM deliveries WHERE subscriber_id = $1")
+        .bind(person)
+        .fetch_optional(&app.db.pool)
+        .await
+        .expect("a state");
     Answer { person, at, state }
 }
 

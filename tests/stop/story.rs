@@ -47,7 +47,8 @@ impl Story {
 
     pub(super) async fn add(&self, email: &str, topic: &Topic) -> i64 {
         let person = NewSubscriber::read(email, "", "", "").expect("a person");
-        let outcome = subscription::add(&self.app.db.pool, &self.app.keyring, topic, person, "a test", self.app.now()).await.expect("an answer");
+        let outcome =
+            subscription::add(&self.app.db.pool, &self.app.keyring, topic, person, "a test", self.app.now()).await.expect("an answer");
         let Outcome::Added(id) = outcome else { panic!("{email} was not added: {outcome:?}") };
         id
     }
@@ -102,7 +103,14 @@ impl Story {
 }
 
 // Outside an edition (one person has one delivery of each) unless it is her first of the topic; its segment bears its number.
-pub(super) async fn insert_delivery(conn: &mut sqlx::PgConnection, story: &Story, person: i64, topic: i64, basis: &str, state: &str) -> Key {
+pub(super) async fn insert_delivery(
+    conn: &mut sqlx::PgConnection,
+    story: &Story,
+    person: i64,
+    topic: i64,
+    basis: &str,
+    state: &str,
+) -> Key {
     let now: Timestamp = story.app.now();
     let statement = "INSERT INTO deliveries (period, edition_id, subscriber_id, topic_id, segment_id, due_at, ready_at, handing_over_at, worker_id, attempts,
             basis, template, state, reason)
@@ -128,5 +136,10 @@ pub(super) async fn insert_delivery(conn: &mut sqlx::PgConnection, story: &Story
 }
 
 pub(super) async fn subscription_to(story: &Story, person: i64, topic: &Topic) {
-    sqlx::query("INSERT INTO subscriptions VALUES ($1, $2, 'confirmed', now())").bind(person).bind(topic.id).execute(&story.app.db.pool).await.expect("a subscription");
+    sqlx::query("INSERT INTO subscriptions VALUES ($1, $2, 'confirmed', now())")
+        .bind(person)
+        .bind(topic.id)
+        .execute(&story.app.db.pool)
+        .await
+        .expect("a subscription");
 }

@@ -28,7 +28,11 @@ pub(crate) struct TestDatabase {
 enum Order {
     Make(oneshot::Sender<TestDatabase>),
     /// What is still claimed or being handed over in it is answered, then it is dropped.
-    Drop { database: String, url: String, undone: std::sync::mpsc::Sender<Vec<String>> },
+    Drop {
+        database: String,
+        url: String,
+        undone: std::sync::mpsc::Sender<Vec<String>>,
+    },
 }
 
 impl TestDatabase {

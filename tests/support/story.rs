@@ -30,8 +30,20 @@ use super::{TestApp, Worker};
 /// The campaign, the series and so the topic of every story.
 pub(crate) const WEEKLY: &str = "weekly";
 
-const THINGS: [&str; 12] =
-    ["kettle", "bread board", "window", "garden hose", "wool blanket", "oak table", "door hinge", "bicycle chain", "rain barrel", "oven", "lamp", "staircase"];
+const THINGS: [&str; 12] = [
+    "kettle",
+    "bread board",
+    "window",
+    "garden hose",
+    "wool blanket",
+    "oak table",
+    "door hinge",
+    "bicycle chain",
+    "rain barrel",
+    "oven",
+    "lamp",
+    "staircase",
+];
 
 /// An application with a series, subscribers and a campaign.
 pub(crate) struct Story {
@@ -171,7 +183,8 @@ impl Story {
             runtime.block_on(async {
                 let db = database::connect(&url, 5).await.expect("a database");
                 let outlets = outlets.into_iter().map(Arc::new).collect();
-                let app = App::with_outlets(Arc::new(config), db, keyring, Arc::new(clock), [7; 32], outlets).expect("settings that suffice");
+                let app =
+                    App::with_outlets(Arc::new(config), db, keyring, Arc::new(clock), [7; 32], outlets).expect("settings that suffice");
                 let (_stop, told) = watch::channel(false);
                 // Whether the time ran out or nothing was left to do: it ends with its runtime, as a process does with its last breath.
                 let _ = tokio::time::timeout(time, jobs::run_until_idle(Arc::new(app), told)).await;
@@ -227,7 +240,8 @@ impl Story {
         let twice = log.iter().map(|(id, _)| id).collect::<Vec<_>>();
         let once = twice.iter().collect::<BTreeSet<_>>();
         assert_eq!(once.len(), twice.len(), "no mail was accepted twice");
-        let known: BTreeMap<&str, &str> = log.iter().map(|(id, to)| (id.as_str(), to.as_str())).filter(|(id, _)| !unconfirmed.contains_key(id)).collect();
+        let known: BTreeMap<&str, &str> =
+            log.iter().map(|(id, to)| (id.as_str(), to.as_str())).filter(|(id, _)| !unconfirmed.contains_key(id)).collect();
         assert_eq!(sent, known, "`sent` is the relay's log less the unconfirmed by name");
         edition
     }

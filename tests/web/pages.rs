@@ -32,58 +32,33 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
-        lines
-            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim().to_owned())
-            .next()
+        lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).next()
     }
 }
 
 impl Pages {
     pub(super) async fn new() -> Self {
         let app = TestApp::new().await;
-        let topic = id(
+        let topic = id(&app, "INSERT INTO topics (slug, name) VALUES ('sleep', 'Sleep & <rest>') RETURNING id").await;
+        let subscriber = id(
             &app,
-            "INSERT INTO topics (slug, name) VALUES ('sleep', 'Sleep & <rest>') RETURNING id",
+            "INSERT INTO subscribers (address, address_key, created_at) VALUES ('ana@example.org', 'ana@example.org', now()) RETURNING id",
         )
         .await;
-        let subscriber = id(&app, "INSERT INTO subscribers (address, address_key, created_at) VALUES ('ana@example.org', 'ana@example.org', now()) RETURNING id").await;
         sqlx::query("INSERT INTO subscriptions VALUES ($1, $2, 'confirmed', now())")
             .bind(subscriber)
             .bind(topic)
             .execute(&app.db.pool)
             .await
             .expect("a written row");
-        let link = format!(
-            "/u/{}",
-            token::unsubscribe(
-                &app.keyring,
-                UnsubscribeToken {
-                    subscriber_id: subscriber,
-                    topic_id: topic
-                }
-            )
-        );
-        let web = Web::new(
-            app.db.clone(),
-            app.keyring.clone(),
-            Site::of(&app.config.site).expect("a publisher"),
-            Arc::new(app.clock.clone()),
-        );
+        let link = format!("/u/{}", token::unsubscribe(&app.keyring, UnsubscribeToken { subscriber_id: subscriber, topic_id: topic }));
+        let web =
+            Web::new(app.db.clone(), app.keyring.clone(), Site::of(&app.config.site).expect("a publisher"), Arc::new(app.clock.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(web::serve(listener, web, async {
-            stopped.await.unwrap_or(())
-        }));
-        Self {
-            app,
-            at,
-            subscriber,
-            topic,
-            link,
-            _stop: stop,
-        }
+        tokio::spawn(web::serve(listener, web, async { stopped.await.unwrap_or(()) }));
+        Self { app, at, subscriber, topic, link, _stop: stop }
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -91,58 +66,30 @@ impl Pages {
     }
 
     pub(super) async fn post(&self, path: &str, kind: &str, body: &str) -> Answer {
-        self.ask("POST", path, &[("Content-Type", kind)], body)
-            .await
+        self.ask("POST", path, &[("Content-Type", kind)], body).await
     }
 
-    pub(super) async fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Answer {
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
-            body.len()
-        );
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| *name == "Host") {
             request.push_str("Host: tips.example.org\r\n");
         }
-        headers
-            .iter()
-            .for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
+        headers.iter().for_each(|(name, value)| request.push_str(&format!("{name}: {value}\r\n")));
         let mut stream = TcpStream::connect(self.at).await.expect("the server");
-        stream
-            .write_all(format!("{request}\r\n").as_bytes())
-            .await
-            .expect("a question that is sent");
+        stream.write_all(format!("{request}\r\n").as_bytes()).await.expect("a question that is sent");
         // A body that is too large may be refused before it is read to its end.
         let _ = stream.write_all(body.as_bytes()).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         let answer = String::from_utf8(answer).expect("an answer in UTF-8");
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("no answer to {method} {path}: {answer}"));
-        Answer {
-            status: head[9..12].parse().expect("a status"),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer to {method} {path}: {answer}"));
+        Answer { status: head[9..12].parse().expect("a status"), head: head.to_owned(), body: body.to_owned() }
     }
 
     /// Her standing with the topic, and how often she is suppressed.
     pub(super) async fn standing(&self) -> (String, i64) {
-        let standing = sqlx::query_scalar("SELECT standing FROM subscriptions")
-            .fetch_one(&self.app.db.pool)
-            .await
-            .expect("a row");
-        (
-            standing,
-            self.count("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL")
-                .await,
-        )
+        let standing = sqlx::query_scalar("SELECT standing FROM subscriptions").fetch_one(&self.app.db.pool).await.expect("a row");
+        (standing, self.count("SELECT count(*) FROM suppressions WHERE lifted_at IS NULL").await)
     }
 
     /// A delivery of the topic that waits for her.
@@ -160,32 +107,28 @@ impl Pages {
         .bind(now)
         .bind(self.subscriber)
         .bind(self.topic)
-        .fetch_one(&self.app.db.pool).await.expect("a row")
+        .fetch_one(&self.app.db.pool)
+        .await
+        .expect("a row")
     }
 
     pub(super) async fn state_of(&self, delivery: i64) -> String {
-        sqlx::query_scalar("SELECT state FROM deliveries WHERE id = $1")
-            .bind(delivery)
-            .fetch_one(&self.app.db.pool)
-            .await
-            .expect("a row")
+        sqlx::query_scalar("SELECT state FROM deliveries WHERE id = $1").bind(delivery).fetch_one(&self.app.db.pool).await.expect("a row")
     }
 
     pub(super) async fn cancel(&self, delivery: i64) {
-        sqlx::query("UPDATE deliveries SET state = 'cancelled', reason = 'end of test', ready_at = NULL WHERE id = $1").bind(delivery).execute(&self.app.db.pool).await.expect("a written row");
+        sqlx::query("UPDATE deliveries SET state = 'cancelled', reason = 'end of test', ready_at = NULL WHERE id = $1")
+            .bind(delivery)
+            .execute(&self.app.db.pool)
+            .await
+            .expect("a written row");
     }
 
     pub(super) async fn count(&self, statement: &'static str) -> i64 {
-        sqlx::query_scalar(statement)
-            .fetch_one(&self.app.db.pool)
-            .await
-            .expect("a row")
+        sqlx::query_scalar(statement).fetch_one(&self.app.db.pool).await.expect("a row")
     }
 }
 
 async fn id(app: &TestApp, statement: &'static str) -> i64 {
-    sqlx::query_scalar(statement)
-        .fetch_one(&app.db.pool)
-        .await
-        .expect("a row")
+    sqlx::query_scalar(statement).fetch_one(&app.db.pool).await.expect("a row")
 }

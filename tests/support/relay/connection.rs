@@ -120,7 +120,9 @@ impl Connection<'_> {
     }
 
     async fn encrypt(&mut self) -> Result<(), Over> {
-        let (Stream::Plain(stream), Some(tls)) = (std::mem::replace(&mut self.stream, Stream::Gone), self.tls.clone()) else { return Err(Over) };
+        let (Stream::Plain(stream), Some(tls)) = (std::mem::replace(&mut self.stream, Stream::Gone), self.tls.clone()) else {
+            return Err(Over);
+        };
         self.stream = Stream::Tls(Box::new(tls.accept(stream).await?));
         Ok(())
     }
