@@ -137,7 +137,7 @@ impl Held {
     }
 
     fn record(&self, fence: i32, ending: Ending) -> Record {
-        let reason = (!matches!(ending, Ending::Sent | Ending::NotBegun { .. })).then(|| "as it happened".to_owned());
+        let reason = (!matches!(ending, Ending::Sent | Ending::NotBegun)).then(|| "as it happened".to_owned());
         Record { key: self.claimed.key, edition_id: self.claimed.edition_id, fence, ending, reason, reply: None, pause: None }
     }
 }
@@ -355,8 +355,8 @@ impl Walk {
 fn ending(held: &Held, now: jiff::Timestamp, dice: &mut ChaCha8Rng) -> Record {
     let ending = match (held.marked, dice.random_range(0..10)) {
         (None, 0) => Ending::Failed { refused_address: false },
-        (None, _) => Ending::NotBegun { until: None },
-        (Some(_), 0) => Ending::NotBegun { until: None },
+        (None, _) => Ending::NotBegun,
+        (Some(_), 0) => Ending::NotBegun,
         (Some(_), 1) => Ending::Unconfirmed,
         (Some(_), 2) => Ending::Failed { refused_address: dice.random_bool(0.5) },
         (Some(_), 3 | 4) => {

@@ -2,13 +2,13 @@
 //!
 //! The modules in reading order, lowest floor first; imports point down only (`tests/layers.rs` holds that).
 
-pub mod base;
-pub mod content;
 pub mod audience;
-pub mod delivery;
+pub mod base;
 pub mod campaigns;
-pub mod people;
-pub mod jobs;
-pub mod web;
-pub mod demo;
 pub mod cli;
+pub mod content;
+pub mod delivery;
+pub mod demo;
+pub mod jobs;
+pub mod people;
+pub mod web;

@@ -138,7 +138,7 @@ impl Story {
 
     /// Records how they ended.
     pub(crate) async fn record(&self, marked: &[(Claimed, i32)], ending: Ending) {
-        let reason = (!matches!(ending, Ending::Sent | Ending::NotBegun { .. })).then(|| "the relay's word".to_owned());
+        let reason = (!matches!(ending, Ending::Sent | Ending::NotBegun)).then(|| "the relay's word".to_owned());
         let record = |(claimed, fence): &(Claimed, i32)| Record {
             key: claimed.key,
             edition_id: claimed.edition_id,

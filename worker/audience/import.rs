@@ -63,7 +63,9 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// The database failed.
-    #[error("the rows up to line {line} could not be written: {source}; what came before them is imported, and running the same again changes nothing twice")]
+    #[error(
+        "the rows up to line {line} could not be written: {source}; what came before them is imported, and running the same again changes nothing twice"
+    )]
     Database {
         /// The last line of the batch.
         line: u64,
@@ -164,7 +166,9 @@ impl Columns {
         let wrong = |why: String| Err(ImportError::Header(why));
         let names = match header.map(|row| row.fields) {
             None => return wrong("the file is empty".to_owned()),
-            Some(Err(RowError::Encoding(_) | RowError::Nul)) => return wrong("it is no text in UTF-8; save the file as CSV in UTF-8".to_owned()),
+            Some(Err(RowError::Encoding(_) | RowError::Nul)) => {
+                return wrong("it is no text in UTF-8; save the file as CSV in UTF-8".to_owned());
+            }
             Some(Err(error)) => return wrong(error.to_string()),
             Some(Ok(names)) => names,
         };
@@ -180,7 +184,9 @@ impl Columns {
             Some(_) => Ok(columns),
             None if names.len() == 1 && names[0].contains([';', '\t']) => wrong("columns must be separated by commas".to_owned()),
             None if names.iter().any(|n| n.contains('@')) => wrong("it is a row of people".to_owned()),
-            None => wrong(format!("`email` is not among {}", columns.unknown.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))),
+            None => {
+                wrong(format!("`email` is not among {}", columns.unknown.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")))
+            }
         }
     }
 

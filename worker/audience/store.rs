@@ -96,12 +96,10 @@ fn particulars<'p>(people: impl Iterator<Item = &'p NewSubscriber>) -> Particula
 
 /// Those of the keys that are subscribers', with their ids.
 pub async fn subscribers_by_key(conn: &mut PgConnection, keys: &[&str]) -> sqlx::Result<Vec<(String, i64)>> {
-    let rows = sqlx::query!(
-        r#"SELECT id, address_key AS "address_key!" FROM subscribers WHERE address_key = ANY($1::text[])"#,
-        keys as &[&str],
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows =
+        sqlx::query!(r#"SELECT id, address_key AS "address_key!" FROM subscribers WHERE address_key = ANY($1::text[])"#, keys as &[&str],)
+            .fetch_all(conn)
+            .await?;
     Ok(rows.into_iter().map(|row| (row.address_key, row.id)).collect())
 }
 
@@ -194,7 +192,8 @@ struct SuppressionRow {
 
 impl SuppressionRow {
     fn read(self) -> sqlx::Result<Suppression> {
-        let kind = Kind::parse(&self.kind).ok_or_else(|| sqlx::Error::Decode(format!("unknown kind of suppression `{}`", self.kind).into()))?;
+        let kind =
+            Kind::parse(&self.kind).ok_or_else(|| sqlx::Error::Decode(format!("unknown kind of suppression `{}`", self.kind).into()))?;
         let lifted = self.lifted_at.map(|at| (from_db(at), self.lifted_reason.unwrap_or_default()));
         Ok(Suppression { id: self.id, subscriber_id: self.subscriber_id, kind, reason: self.reason, at: from_db(self.at), lifted })
     }

@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn a_person_is_read_from_texts_and_empty_ones_say_nothing() {
         let ana = NewSubscriber::read(" Ana@Example.org ", "Ana Lind", "EUROPE/london", "2026-01-31").unwrap();
-        assert_eq!((ana.address.key(), ana.name.as_deref(), ana.zone.as_deref()), ("ana@example.org", Some("Ana Lind"), Some("Europe/London")));
+        assert_eq!(
+            (ana.address.key(), ana.name.as_deref(), ana.zone.as_deref()),
+            ("ana@example.org", Some("Ana Lind"), Some("Europe/London"))
+        );
         assert_eq!(ana.stage_date, Some(jiff::civil::date(2026, 1, 31)));
         let bare = NewSubscriber::read("b@example.org", " ", "", "").unwrap();
         assert!(bare.name.is_none() && bare.zone.is_none() && bare.stage_date.is_none());

@@ -101,7 +101,13 @@ pub async fn insert(
 }
 
 /// Lifts, as an operator's act, what an operator may lift.
-pub async fn remove(conn: &mut PgConnection, keyring: &Keyring, address: &EmailAddress, reason: &str, now: Timestamp) -> sqlx::Result<Removed> {
+pub async fn remove(
+    conn: &mut PgConnection,
+    keyring: &Keyring,
+    address: &EmailAddress,
+    reason: &str,
+    now: Timestamp,
+) -> sqlx::Result<Removed> {
     let mut removed = Removed { lifted: Vec::new(), left: Vec::new() };
     for suppression in history(conn, keyring, address).await?.into_iter().filter(|s| s.lifted.is_none()) {
         if !suppression.kind.lifted_by_operator() {

@@ -191,9 +191,7 @@ impl Config {
         if let Some(file) = file {
             builder = builder.add_source(File::from(file).format(FileFormat::Toml));
         }
-        builder = builder.add_source(
-            Environment::with_prefix("TIDINGS").prefix_separator("_").separator("__").source(Some(variables)),
-        );
+        builder = builder.add_source(Environment::with_prefix("TIDINGS").prefix_separator("_").separator("__").source(Some(variables)));
         let mut config: Self = builder
             .build()
             .and_then(::config::Config::try_deserialize)
@@ -221,7 +219,8 @@ impl Config {
         if self.delivery.claim == 0 || self.delivery.messages_per_connection == 0 || self.database.connections < 2 {
             return wrong("delivery.claim, delivery.messages_per_connection", "they must be 1 or more (database.connections 2)".to_owned());
         }
-        for (key, line) in [("jobs.sweep", &self.jobs.sweep), ("jobs.prune", &self.jobs.prune), ("jobs.partitions", &self.jobs.partitions)] {
+        for (key, line) in [("jobs.sweep", &self.jobs.sweep), ("jobs.prune", &self.jobs.prune), ("jobs.partitions", &self.jobs.partitions)]
+        {
             if let Err(e) = line.parse::<cron::Schedule>() {
                 return wrong(key, format!("`{line}` is not a cron line with seconds ({e})"));
             }
@@ -230,7 +229,10 @@ impl Config {
             let url = relay.url.expose_secret();
             if !self.delivery.pretend && (url.starts_with("directory:") || url.starts_with("memory:")) {
                 let kind = url.split(':').next().unwrap_or_default();
-                return wrong(&format!("relays.{name}.url"), format!("a {kind}: relay mails nobody; set delivery.pretend = true if that is what you want"));
+                return wrong(
+                    &format!("relays.{name}.url"),
+                    format!("a {kind}: relay mails nobody; set delivery.pretend = true if that is what you want"),
+                );
             }
             if relay.connections == 0 {
                 return wrong(&format!("relays.{name}.connections"), "it must be 1 or more".to_owned());
@@ -315,7 +317,10 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 // DATABASE_URL and PORT are what hosts set; they stand for the keys of the same meaning. X_FILE names a file that holds X.
 fn variables(environment: &HashMap<String, String>) -> Result<HashMap<String, String>, ConfigError> {
     let mut found = HashMap::new();
-    let mut put = |key: &str, value: &str| match key.strip_suffix("_FILE").filter(|_| key != "TIDINGS_KEYS__FILE" && !key.ends_with("__KEY_FILE") && !key.ends_with("__ED25519_KEY_FILE")) {
+    let mut put = |key: &str, value: &str| match key
+        .strip_suffix("_FILE")
+        .filter(|_| key != "TIDINGS_KEYS__FILE" && !key.ends_with("__KEY_FILE") && !key.ends_with("__ED25519_KEY_FILE"))
+    {
         Some(key) => {
             let text = std::fs::read_to_string(value)
                 .map_err(|e| ConfigError(format!("{key}_FILE names `{value}`, which cannot be read: {e}")))?;
@@ -335,7 +340,9 @@ fn variables(environment: &HashMap<String, String>) -> Result<HashMap<String, St
             "TIDINGS_CONFIG" => {}
             key if key.starts_with("TIDINGS_") => {
                 if !key.contains("__") {
-                    return Err(ConfigError(format!("the configuration is wrong: the variable {key} names no key: write TIDINGS_SECTION__KEY")));
+                    return Err(ConfigError(format!(
+                        "the configuration is wrong: the variable {key} names no key: write TIDINGS_SECTION__KEY"
+                    )));
                 }
                 put(key, value)?;
             }
@@ -346,7 +353,10 @@ fn variables(environment: &HashMap<String, String>) -> Result<HashMap<String, St
 }
 
 fn readable(error: &str) -> String {
-    error.replace("missing field", "missing key").replace("unknown field", "unknown key").replace("missing configuration field", "missing key")
+    error
+        .replace("missing field", "missing key")
+        .replace("unknown field", "unknown key")
+        .replace("missing configuration field", "missing key")
 }
 
 #[cfg(test)]

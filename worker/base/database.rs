@@ -70,7 +70,9 @@ pub enum DatabaseError {
     #[error("the database's schema is newer than this binary (it has migration {0}): install the newer version of Tidings")]
     Newer(i64),
     /// An extension is missing and may not be made.
-    #[error("the extensions pgcrypto and hstore are needed and this user may not create them ({0}): let the database's owner run `CREATE EXTENSION pgcrypto; CREATE EXTENSION hstore;`, or grant CREATE on the database")]
+    #[error(
+        "the extensions pgcrypto and hstore are needed and this user may not create them ({0}): let the database's owner run `CREATE EXTENSION pgcrypto; CREATE EXTENSION hstore;`, or grant CREATE on the database"
+    )]
     ExtensionRight(String),
     /// An extension is not installed.
     #[error("Postgres' contrib package is missing ({0}): install it, on Debian with `apt-get install postgresql-contrib`")]

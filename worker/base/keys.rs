@@ -35,7 +35,9 @@ pub enum KeyError {
         why: String,
     },
     /// The database was used with a key that is not in the file.
-    #[error("this database was used with key `{recorded}`, which is not in `{path}`: copy the key file from the host that made it and set keys.file, or links in sent mails and suppressions would be lost")]
+    #[error(
+        "this database was used with key `{recorded}`, which is not in `{path}`: copy the key file from the host that made it and set keys.file, or links in sent mails and suppressions would be lost"
+    )]
     Missing {
         /// The id in the database.
         recorded: String,
@@ -89,8 +91,7 @@ impl Keyring {
             }
             create(path, random).map_err(|source| KeyError::Io { path: path.display().to_string(), what: "made", source })?;
         }
-        let text = fs::read_to_string(path)
-            .map_err(|source| KeyError::Io { path: path.display().to_string(), what: "read", source })?;
+        let text = fs::read_to_string(path).map_err(|source| KeyError::Io { path: path.display().to_string(), what: "read", source })?;
         let damaged = |why: String| KeyError::Damaged { path: path.display().to_string(), why };
         let file: KeyFile = toml::from_str(&text).map_err(|e| damaged(e.message().to_owned()))?;
         let keys = file.key.iter().map(Key::read).collect::<Result<Vec<_>, _>>().map_err(damaged)?;
@@ -108,10 +109,10 @@ impl Keyring {
     fn choose(keys: Vec<Key>, recorded: Option<&str>, path: &Path) -> Result<Self, KeyError> {
         let current = match recorded {
             None => keys.len() - 1,
-            Some(recorded) => keys.iter().position(|k| k.id == recorded.as_bytes()).ok_or_else(|| KeyError::Missing {
-                recorded: recorded.to_owned(),
-                path: path.display().to_string(),
-            })?,
+            Some(recorded) => keys
+                .iter()
+                .position(|k| k.id == recorded.as_bytes())
+                .ok_or_else(|| KeyError::Missing { recorded: recorded.to_owned(), path: path.display().to_string() })?,
         };
         Ok(Self { keys, current })
     }

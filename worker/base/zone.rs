@@ -41,11 +41,8 @@ pub fn all() -> &'static [(String, TimeZone)] {
 fn suggestions(name: &str) -> Vec<String> {
     let wanted = plain(name);
     let limit = wanted.chars().count() / 4;
-    let mut near: Vec<(usize, &str)> = all()
-        .iter()
-        .map(|(known, _)| (likeness(&wanted, known), known.as_str()))
-        .filter(|(distance, _)| *distance <= limit)
-        .collect();
+    let mut near: Vec<(usize, &str)> =
+        all().iter().map(|(known, _)| (likeness(&wanted, known), known.as_str())).filter(|(distance, _)| *distance <= limit).collect();
     near.sort();
     let best = near.first().map_or(0, |(distance, _)| *distance);
     near.into_iter().take_while(|(distance, _)| *distance <= best + 1).take(3).map(|(_, known)| known.to_owned()).collect()

@@ -91,7 +91,8 @@ async fn cancel_slice(conn: &mut PgConnection, period: chrono::NaiveDate, ids: &
     )
     .fetch_all(&mut *tx)
     .await?;
-    let (subscribers, segments): (Vec<i64>, Vec<i64>) = ended.iter().filter_map(|delivery| delivery.subscriber_id.zip(delivery.segment_id)).unzip();
+    let (subscribers, segments): (Vec<i64>, Vec<i64>) =
+        ended.iter().filter_map(|delivery| delivery.subscriber_id.zip(delivery.segment_id)).unzip();
     sqlx::query!(
         "DELETE FROM segments_given g USING unnest($1::bigint[], $2::bigint[]) AS ended (subscriber_id, segment_id)
         WHERE g.subscriber_id = ended.subscriber_id AND g.segment_id = ended.segment_id",

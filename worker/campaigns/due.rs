@@ -103,7 +103,12 @@ pub async fn finish(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec
 
 /// Records the occurrences that were missed before the newest as skipped editions, and moves the campaign on to that.
 /// The caller holds the campaign's row.
-pub(super) async fn skip_missed(conn: &mut PgConnection, campaign: &Campaign, reason: &str, now: Timestamp) -> Result<Option<Due>, CampaignError> {
+pub(super) async fn skip_missed(
+    conn: &mut PgConnection,
+    campaign: &Campaign,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Option<Due>, CampaignError> {
     let Some(next) = campaign.next else { return Ok(None) };
     let schedule = campaign.schedule()?;
     let mut newest = next.occurrence;
@@ -114,7 +119,11 @@ pub(super) async fn skip_missed(conn: &mut PgConnection, campaign: &Campaign, re
         let following = schedule.rule.next_after(newest);
         match following {
             Some(day) if schedule.opens_at(day) <= now => {
-                let skipped = NewEdition { state: EditionState::Skipped, reason: Some(reason), ..NewEdition::of_rule(newest, schedule.starts_at(newest)) };
+                let skipped = NewEdition {
+                    state: EditionState::Skipped,
+                    reason: Some(reason),
+                    ..NewEdition::of_rule(newest, schedule.starts_at(newest))
+                };
                 edition::insert(conn, campaign, &skipped, now).await?;
                 newest = day;
             }

@@ -78,7 +78,11 @@ pub async fn run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp
     let mut tx = conn.begin().await?;
     let added = add_run(&mut tx, name, sure, now).await;
     // A transaction that is only dropped keeps its locks as long as the connection rests: while the operator is asked.
-    if added.is_ok() { tx.commit().await? } else { tx.rollback().await? }
+    if added.is_ok() {
+        tx.commit().await?
+    } else {
+        tx.rollback().await?
+    }
     added
 }
 
@@ -119,7 +123,12 @@ pub async fn skip(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result
 }
 
 /// Inserts an edition unless there is one of its occurrence; gives its id.
-pub(super) async fn insert(conn: &mut PgConnection, campaign: &Campaign, new: &NewEdition<'_>, now: Timestamp) -> sqlx::Result<Option<i64>> {
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    campaign: &Campaign,
+    new: &NewEdition<'_>,
+    now: Timestamp,
+) -> sqlx::Result<Option<i64>> {
     let skipped = new.state == EditionState::Skipped;
     sqlx::query_scalar!(
         "INSERT INTO editions (period, campaign_id, occurrence, by_operator, state, reason, starts_at, planned, late, tolerance_seconds,
@@ -186,9 +195,10 @@ async fn ran_lately(conn: &mut PgConnection, campaign_id: i64, now: Timestamp) -
 
 async fn lock_held(conn: &mut PgConnection, name: &str) -> Result<Campaign, CampaignError> {
     let campaign = store::lock(&mut *conn, name).await?;
-    let held = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM editions WHERE campaign_id = $1 AND state = 'held') AS "held!""#, campaign.id)
-        .fetch_one(conn)
-        .await?;
+    let held =
+        sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM editions WHERE campaign_id = $1 AND state = 'held') AS "held!""#, campaign.id)
+            .fetch_one(conn)
+            .await?;
     match (held, campaign.state) {
         (false, _) => Err(CampaignError::NothingHeld(name.to_owned())),
         (true, CampaignState::Paused) => Err(refused(&campaign, "resume it first: `tidings campaign resume`")),

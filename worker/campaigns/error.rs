@@ -8,7 +8,14 @@ use crate::base::zone::ZoneError;
 #[derive(Debug, thiserror::Error)]
 pub enum CampaignError {
     /// No campaign bears the name.
-    #[error("there is no campaign `{name}`; {}", these("campaign", existing, "make one with `tidings campaign create weekly NAME --series S --at \"Tue 09:00\" --zone Europe/London`"))]
+    #[error(
+        "there is no campaign `{name}`; {}",
+        these(
+            "campaign",
+            existing,
+            "make one with `tidings campaign create weekly NAME --series S --at \"Tue 09:00\" --zone Europe/London`"
+        )
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -22,7 +29,10 @@ pub enum CampaignError {
     #[error("there is a campaign `{0}` already: choose another name")]
     NameTaken(String),
     /// No series bears the name.
-    #[error("there is no series `{name}`; {}", these("series", existing, "import an article first: `tidings import article PATH --series NAME`"))]
+    #[error(
+        "there is no series `{name}`; {}",
+        these("series", existing, "import an article first: `tidings import article PATH --series NAME`")
+    )]
     UnknownSeries {
         /// What was asked for.
         name: String,
@@ -63,7 +73,10 @@ pub enum CampaignError {
         edition: String,
     },
     /// No edition bears the occurrence.
-    #[error("campaign `{name}` has no edition `{edition}`; {}", these("edition", existing, "it has none yet: `tidings campaign next` shows when the first is due"))]
+    #[error(
+        "campaign `{name}` has no edition `{edition}`; {}",
+        these("edition", existing, "it has none yet: `tidings campaign next` shows when the first is due")
+    )]
     UnknownEdition {
         /// The campaign's name.
         name: String,

@@ -217,8 +217,9 @@ async fn count(conn: &mut PgConnection, editions: &mut [EditionReport]) -> sqlx:
 }
 
 async fn unknown_edition(conn: &mut PgConnection, campaign_id: i64, name: &str, edition: &str) -> sqlx::Result<CampaignError> {
-    let existing = sqlx::query_scalar!("SELECT occurrence FROM editions WHERE campaign_id = $1 ORDER BY starts_at DESC, id DESC LIMIT 8", campaign_id)
-        .fetch_all(conn)
-        .await?;
+    let existing =
+        sqlx::query_scalar!("SELECT occurrence FROM editions WHERE campaign_id = $1 ORDER BY starts_at DESC, id DESC LIMIT 8", campaign_id)
+            .fetch_all(conn)
+            .await?;
     Ok(CampaignError::UnknownEdition { name: name.to_owned(), edition: edition.to_owned(), existing })
 }

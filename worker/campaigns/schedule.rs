@@ -23,7 +23,9 @@ pub enum RuleError {
     #[error("cron line `{0}` has {1} fields: expected five, minute hour day month weekday, such as `0 9 * * 2` for Tuesdays at 09:00")]
     Fields(String, usize),
     /// More than one time of day.
-    #[error("cron line `{0}` may fire more than once a day: its minute and hour must each be one number, such as `0 9 * * 2`; an edition is known by its date")]
+    #[error(
+        "cron line `{0}` may fire more than once a day: its minute and hour must each be one number, such as `0 9 * * 2`; an edition is known by its date"
+    )]
     OftenerThanDaily(String),
     /// A field that is none.
     #[error("cron line `{0}` cannot be read: {1}")]

@@ -10,9 +10,9 @@ use sqlx::PgConnection;
 use super::CampaignError;
 use super::schedule::{Rule, Schedule};
 use super::states::{CampaignState, Late};
-use crate::base::zone;
 use crate::base::database::violated;
 use crate::base::time::{civil_from_db, civil_to_db, from_db, to_db};
+use crate::base::zone;
 
 /// A campaign as it stands.
 #[derive(Debug, Clone)]

@@ -12,10 +12,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::edition::Occurrence;
 use super::schedule::{Rule, Schedule};
-use crate::base::zone;
 use crate::base::database::{is_to_be_retried, violated};
 use crate::base::time::{civil_to_db, from_db, to_db};
 use crate::base::wake::{self, Job};
+use crate::base::zone;
 use crate::delivery::ledger::claim::BETWEEN_TIPS;
 use fit::{Fits, Tip, fits};
 
@@ -76,7 +76,8 @@ struct Times {
 }
 
 async fn analyze(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
-    let partition = sqlx::query_scalar!(r#"SELECT 'deliveries_' || to_char(period, 'YYYYMM') AS "name!" FROM editions WHERE id = $1"#, edition_id);
+    let partition =
+        sqlx::query_scalar!(r#"SELECT 'deliveries_' || to_char(period, 'YYYYMM') AS "name!" FROM editions WHERE id = $1"#, edition_id);
     let partition = partition.fetch_one(&mut *conn).await?;
     sqlx::raw_sql(AssertSqlSafe(format!("ANALYZE {partition}, segments_given"))).execute(conn).await?;
     Ok(())
@@ -116,7 +117,10 @@ async fn try_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> 
 // Skips an edition that another worker is planning at this moment: two would only wait for each other.
 async fn lock(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<Edition>> {
     // Planners are kept apart by a lock of their own: the row is held by claims of the opening too, which are waited for.
-    let mine = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtext('tidings.plan'), ($1::bigint % 2147483647)::integer) AS "mine!""#, edition_id);
+    let mine = sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_xact_lock(hashtext('tidings.plan'), ($1::bigint % 2147483647)::integer) AS "mine!""#,
+        edition_id
+    );
     if !mine.fetch_one(&mut *conn).await? {
         return Ok(None);
     }

@@ -55,11 +55,14 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
                 _ => Resolution::Again,
             };
             resolve::resolve(&mut conn, id, resolution, ctx.clock.now()).await?;
-            println!("Delivery {id}: {}.", match resolution {
-                Resolution::Sent => "counted as sent",
-                Resolution::Failed => "counted as failed",
-                Resolution::Again => "queued; the worker hands it over once more",
-            });
+            println!(
+                "Delivery {id}: {}.",
+                match resolution {
+                    Resolution::Sent => "counted as sent",
+                    Resolution::Failed => "counted as failed",
+                    Resolution::Again => "queued; the worker hands it over once more",
+                }
+            );
         }
     }
     Ok(())
@@ -88,7 +91,13 @@ fn print_table(lines: &[Line]) {
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["id", "edition", "to", "state", "reason"]);
     for line in lines {
         let address = line.address.as_deref().map_or_else(|| "(erased)".to_owned(), shown);
-        table.add_row([&line.key.id.to_string(), line.edition.as_deref().unwrap_or("-"), &address, &line.state, line.reason.as_deref().unwrap_or("")]);
+        table.add_row([
+            &line.key.id.to_string(),
+            line.edition.as_deref().unwrap_or("-"),
+            &address,
+            &line.state,
+            line.reason.as_deref().unwrap_or(""),
+        ]);
     }
     println!("{table}");
 }

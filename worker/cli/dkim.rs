@@ -60,7 +60,9 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         println!("{}\n", key.record.zone_line(selector, &domain));
         settings += &format!("{prefix}selector = \"{selector}\"\n{prefix}key_file = {:?}\n", absolute(file)?);
     }
-    println!("Some DNS providers want name and value apart: the name is what stands before IN TXT, the value all the quoted strings, joined.\n");
+    println!(
+        "Some DNS providers want name and value apart: the name is what stands before IN TXT, the value all the quoted strings, joined.\n"
+    );
     println!("Then set, once the records can be seen:\n\n{settings}");
     Ok(())
 }

@@ -54,7 +54,11 @@ pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
         content::read::check_url(url).map_err(anyhow::Error::msg).context("--url")?;
     }
     let files = files(&args.paths)?;
-    ensure!(args.url.is_none() || files.len() == 1, "--url is the address of one article, and {} were given: import them one by one, or write `url` into their front matter", files.len());
+    ensure!(
+        args.url.is_none() || files.len() == 1,
+        "--url is the address of one article, and {} were given: import them one by one, or write `url` into their front matter",
+        files.len()
+    );
     let mut articles = Vec::new();
     let mut failed = 0;
     for file in &files {
@@ -71,7 +75,12 @@ pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
     }
     match failed {
         0 => Ok(()),
-        _ => bail!("{failed} of {} articles could not be imported; {} were {}", files.len(), articles.len(), if args.dry_run { "read" } else { "imported" }),
+        _ => bail!(
+            "{failed} of {} articles could not be imported; {} were {}",
+            files.len(),
+            articles.len(),
+            if args.dry_run { "read" } else { "imported" }
+        ),
     }
 }
 
@@ -114,7 +123,11 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         if path.is_dir() {
             let before = files.len();
             below(path, &mut files)?;
-            ensure!(files.len() > before, "folder `{}` holds no article: files that end in .md, .markdown or .txt were looked for", path.display());
+            ensure!(
+                files.len() > before,
+                "folder `{}` holds no article: files that end in .md, .markdown or .txt were looked for",
+                path.display()
+            );
         } else {
             files.push(path.clone());
         }
@@ -157,7 +170,14 @@ fn show(article: &Article) {
     let mut tips = table(["#", "Subject", "Preheader", "Words", "Refs", "Related"]);
     for (index, tip) in article.tips.iter().enumerate() {
         let (references, related) = (tip.references.len().to_string(), tip.related.len().to_string());
-        tips.add_row([(index + 1).to_string(), tip.subject.clone(), shortened(&tip.preheader, 120), tip.words.to_string(), references, related]);
+        tips.add_row([
+            (index + 1).to_string(),
+            tip.subject.clone(),
+            shortened(&tip.preheader, 120),
+            tip.words.to_string(),
+            references,
+            related,
+        ]);
     }
     fit(&mut tips);
     println!("{tips}");
@@ -174,9 +194,15 @@ fn show(article: &Article) {
 
 fn tell(article: &Article, series: &str, imported: &Imported, approved: bool) {
     match imported {
-        Imported::Stored { tips } if approved => println!("“{}”: {} added to the series `{series}` and approved.", article.title, count(*tips, "tip")),
+        Imported::Stored { tips } if approved => {
+            println!("“{}”: {} added to the series `{series}` and approved.", article.title, count(*tips, "tip"))
+        }
         Imported::Stored { tips } => {
-            println!("“{}”: {} added to the series `{series}` as drafts; look at them with `tidings tip list`, approve them with `tidings tip approve`.", article.title, count(*tips, "tip"));
+            println!(
+                "“{}”: {} added to the series `{series}` as drafts; look at them with `tidings tip list`, approve them with `tidings tip approve`.",
+                article.title,
+                count(*tips, "tip")
+            );
         }
         Imported::Unchanged { drafts } => {
             let hint = if *drafts > 0 { format!(" ({} still drafts: `tidings tip approve`)", drafts) } else { String::new() };

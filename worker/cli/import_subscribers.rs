@@ -32,7 +32,9 @@ pub(super) struct Args {
 /// Imports the file. Bad rows are listed and are no failure; running it again changes nothing.
 pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
     let Some(because) = args.confirmed_because.as_deref().map(str::trim).filter(|b| !b.is_empty()) else {
-        bail!("say how these people confirmed, e.g. --confirmed-because \"ticked the box of the 2025 sign-up sheet\": it is kept with each of them as the evidence, and without it nobody may be mailed");
+        bail!(
+            "say how these people confirmed, e.g. --confirmed-because \"ticked the box of the 2025 sign-up sheet\": it is kept with each of them as the evidence, and without it nobody may be mailed"
+        );
     };
     let (file, bytes) = open(&args.file)?;
     let db = ctx.db().await?;
@@ -67,7 +69,8 @@ fn progress_bar(bytes: Option<u64>) -> ProgressBar {
     match bytes {
         None => ProgressBar::new_spinner(),
         Some(bytes) => {
-            let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {eta} left").expect("the template is valid");
+            let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}  {eta} left")
+                .expect("the template is valid");
             ProgressBar::new(bytes).with_style(style)
         }
     }

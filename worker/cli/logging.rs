@@ -16,10 +16,7 @@ pub(super) fn start_quietly() {
 
 fn start_with(usual: &str, json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // Err: a subscriber stands already.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }

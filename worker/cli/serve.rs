@@ -27,7 +27,9 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<()> {
     let stop = app::stop_signal()?;
 
     let at = (ctx.config.web.host.as_str(), ctx.config.web.port);
-    let listener = TcpListener::bind(at).await.with_context(|| format!("cannot listen on {}:{}: is the port taken? set PORT or web.port", at.0, at.1))?;
+    let listener = TcpListener::bind(at)
+        .await
+        .with_context(|| format!("cannot listen on {}:{}: is the port taken? set PORT or web.port", at.0, at.1))?;
     eprintln!("tidings serves http://{}", listener.local_addr()?);
     let pages = web::Web::new(db, app.setup.keyring.clone(), app.setup.templates.site().clone(), ctx.clock.clone());
     let mut web_stop = stop.clone();

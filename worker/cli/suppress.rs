@@ -72,7 +72,9 @@ async fn add(ctx: &Context, address: &EmailAddress, reason: &str, json: bool) ->
     let email = address.as_given();
     match (json, stopped.changed) {
         (true, _) => println!("{}", json!({ "email": email, "suppressed": stopped.changed, "skipped": stopped.skipped })),
-        (false, true) if stopped.skipped > 0 => println!("{email} is suppressed; deliveries that waited and are skipped: {}.", stopped.skipped),
+        (false, true) if stopped.skipped > 0 => {
+            println!("{email} is suppressed; deliveries that waited and are skipped: {}.", stopped.skipped)
+        }
         (false, true) => println!("{email} is suppressed."),
         (false, false) => println!("{email} is suppressed already; nothing was changed."),
     }

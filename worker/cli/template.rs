@@ -43,29 +43,17 @@ pub(super) fn run(command: &Command, ctx: &Context) -> anyhow::Result<()> {
         true => println!("{}", serde_json::to_string_pretty(&outcomes)?),
         false => outcomes.iter().for_each(print),
     }
-    let wrong = outcomes
-        .iter()
-        .filter(|outcome| !outcome.findings.is_empty())
-        .count();
-    anyhow::ensure!(
-        wrong == 0,
-        "{wrong} of {} mails have findings",
-        outcomes.len()
-    );
+    let wrong = outcomes.iter().filter(|outcome| !outcome.findings.is_empty()).count();
+    anyhow::ensure!(wrong == 0, "{wrong} of {} mails have findings", outcomes.len());
     Ok(())
 }
 
 // What the settings leave open is filled from the sample publisher, so that templates can be checked before all is set.
 fn publisher(ctx: &Context) -> anyhow::Result<Site> {
     let (mut site, sample) = (Site::of(&ctx.config.site)?, samples::site()?);
-    for (key, value, stand_in) in [
-        ("site.name", &mut site.name, sample.name),
-        (
-            "site.postal_address",
-            &mut site.postal_address,
-            sample.postal_address,
-        ),
-    ] {
+    for (key, value, stand_in) in
+        [("site.name", &mut site.name, sample.name), ("site.postal_address", &mut site.postal_address, sample.postal_address)]
+    {
         if value.is_empty() {
             eprintln!("note: {key} is not set; `{stand_in}` stands in");
             *value = stand_in;
@@ -75,72 +63,33 @@ fn publisher(ctx: &Context) -> anyhow::Result<Site> {
     Ok(site)
 }
 
-fn outcome(
-    templates: &Templates,
-    tip: &ReadyTip,
-    sample: &samples::Sample,
-    out: Option<&Path>,
-) -> anyhow::Result<Outcome> {
-    let mail = WeeklyTip {
-        tip,
-        topic: &sample.topic,
-        name: sample.recipient.as_deref(),
-        unsubscribe_url: &sample.unsubscribe_url,
-    };
-    let wanted = check::Wanted {
-        unsubscribe_url: &sample.unsubscribe_url,
-        postal_address: &templates.site().postal_address,
-    };
+fn outcome(templates: &Templates, tip: &ReadyTip, sample: &samples::Sample, out: Option<&Path>) -> anyhow::Result<Outcome> {
+    let mail = WeeklyTip { tip, topic: &sample.topic, name: sample.recipient.as_deref(), unsubscribe_url: &sample.unsubscribe_url };
+    let wanted = check::Wanted { unsubscribe_url: &sample.unsubscribe_url, postal_address: &templates.site().postal_address };
     let rendered = templates.render_weekly_tip(&mail);
     if let (Some(folder), Ok(mail)) = (out, &rendered) {
-        write(
-            folder,
-            &format!("weekly_tip-{}", sample.name.replace(' ', "-")),
-            mail,
-        )?;
+        write(folder, &format!("weekly_tip-{}", sample.name.replace(' ', "-")), mail)?;
     }
-    let (html_bytes, text_bytes) = rendered
-        .as_ref()
-        .map_or((0, 0), |mail| (mail.html.len(), mail.text.len()));
+    let (html_bytes, text_bytes) = rendered.as_ref().map_or((0, 0), |mail| (mail.html.len(), mail.text.len()));
     let findings = match &rendered {
         Ok(mail) => check::findings(mail, &wanted),
         Err(error) => vec![error.to_string()],
     };
-    Ok(Outcome {
-        template: "weekly_tip",
-        sample: sample.name,
-        html_bytes,
-        text_bytes,
-        findings,
-    })
+    Ok(Outcome { template: "weekly_tip", sample: sample.name, html_bytes, text_bytes, findings })
 }
 
 fn write(folder: &Path, name: &str, mail: &Rendered) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
-    for (ending, text) in [
-        ("html", &mail.html),
-        ("txt", &mail.text),
-        ("subject", &mail.subject),
-    ] {
+    std::fs::create_dir_all(folder).with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
+    for (ending, text) in [("html", &mail.html), ("txt", &mail.text), ("subject", &mail.subject)] {
         let path = folder.join(format!("{name}.{ending}"));
-        std::fs::write(&path, text)
-            .with_context(|| format!("`{}` cannot be written", path.display()))?;
+        std::fs::write(&path, text).with_context(|| format!("`{}` cannot be written", path.display()))?;
     }
     Ok(())
 }
 
 fn print(outcome: &Outcome) {
-    let Outcome {
-        template,
-        sample,
-        html_bytes,
-        text_bytes,
-        findings,
-    } = outcome;
+    let Outcome { template, sample, html_bytes, text_bytes, findings } = outcome;
     let verdict = if findings.is_empty() { "ok" } else { "WRONG" };
     println!("{verdict:<6} {template}, {sample}: HTML {html_bytes} bytes, text {text_bytes} bytes");
-    findings
-        .iter()
-        .for_each(|finding| println!("       - {finding}"));
+    findings.iter().for_each(|finding| println!("       - {finding}"));
 }

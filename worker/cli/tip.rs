@@ -142,7 +142,15 @@ async fn list(transaction: &mut Transaction<'static, Postgres>, series: Option<&
     let mut shown = table(["Id", "Series", "#", "State", "Subject", "Weeks", "Article"]);
     for tip in tips {
         let state = tip.note.map_or(tip.state.clone(), |note| format!("{} ({note})", tip.state));
-        shown.add_row([tip.id.to_string(), tip.series, tip.position.to_string(), state, tip.subject, tip.weeks.unwrap_or_default(), tip.article]);
+        shown.add_row([
+            tip.id.to_string(),
+            tip.series,
+            tip.position.to_string(),
+            state,
+            tip.subject,
+            tip.weeks.unwrap_or_default(),
+            tip.article,
+        ]);
     }
     println!("{shown}");
     Ok(())
@@ -157,7 +165,12 @@ fn show(tip: &TipText, json: bool) -> anyhow::Result<()> {
     println!("Tip {}, {}, place {} of the series `{}`", row.id, row.state, row.position, row.series);
     println!("Subject:    {}\nPreheader:  {}", row.subject, tip.preheader);
     println!("From:       {}", std::iter::once(&row.article).chain(&tip.heading_path).cloned().collect::<Vec<_>>().join(" > "));
-    let lines = [("Dated", tip.article_date.map(|date| date.to_string())), ("Read more", tip.section_url.clone()), ("Weeks", row.weeks.clone()), ("Note", row.note.clone())];
+    let lines = [
+        ("Dated", tip.article_date.map(|date| date.to_string())),
+        ("Read more", tip.section_url.clone()),
+        ("Weeks", row.weeks.clone()),
+        ("Note", row.note.clone()),
+    ];
     for (name, value) in lines.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))) {
         println!("{:<11} {value}", format!("{name}:"));
     }
@@ -184,7 +197,13 @@ fn told(ids: &[i64], changed: usize, state: &str) -> String {
     }
 }
 
-async fn edit(mut transaction: Transaction<'static, Postgres>, ctx: &Context, id: i64, weeks: Option<Weeks>, subject: Option<String>) -> anyhow::Result<()> {
+async fn edit(
+    mut transaction: Transaction<'static, Postgres>,
+    ctx: &Context,
+    id: i64,
+    weeks: Option<Weeks>,
+    subject: Option<String>,
+) -> anyhow::Result<()> {
     let by_option = weeks.is_some() || subject.is_some();
     let mut change = Edit { subject, weeks: weeks.map(|weeks| weeks.0), ..Edit::default() };
     let mut draft = None;
@@ -222,8 +241,15 @@ fn write_draft(tip: &TipText) -> anyhow::Result<PathBuf> {
         bail!("no editor is named: set VISUAL or EDITOR, e.g. EDITOR=nano, or use --subject or --weeks");
     };
     let file = std::env::temp_dir().join(format!("tidings-tip-{}-{}.md", tip.row.id, std::process::id()));
-    fs::write(&file, format!("Subject: {}\nPreheader: {}\n\n{}\n", tip.row.subject, tip.preheader, tip.markdown)).with_context(|| format!("`{}` cannot be written", file.display()))?;
-    let status = std::process::Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&file).status().with_context(|| format!("the editor `{editor}` could not be started"))?;
+    fs::write(&file, format!("Subject: {}\nPreheader: {}\n\n{}\n", tip.row.subject, tip.preheader, tip.markdown))
+        .with_context(|| format!("`{}` cannot be written", file.display()))?;
+    let status = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("{editor} \"$1\""))
+        .arg("sh")
+        .arg(&file)
+        .status()
+        .with_context(|| format!("the editor `{editor}` could not be started"))?;
     ensure!(status.success(), "the editor `{editor}` ended with {status}; nothing was changed, and the text is kept in {}", file.display());
     Ok(file)
 }
@@ -238,7 +264,9 @@ fn parse_draft(text: &str) -> anyhow::Result<Edit> {
     let mut take = |name: &str| -> anyhow::Result<String> {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
         let value = line.strip_prefix(name).and_then(|value| value.strip_prefix(':'));
-        let value = value.with_context(|| format!("the line `{name}: …` is missing: the text begins with `Subject:`, then `Preheader:`, then an empty line and the body"))?;
+        let value = value.with_context(|| {
+            format!("the line `{name}: …` is missing: the text begins with `Subject:`, then `Preheader:`, then an empty line and the body")
+        })?;
         rest = after;
         Ok(value.trim().to_owned())
     };

@@ -12,7 +12,8 @@ pub fn group(text: &str) -> Option<&str> {
         let part = part.trim();
         (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
     };
-    let well_formed = !text.is_empty() && text.len() <= LONGEST_GROUP && text.split(',').all(|part| part.split(['-', '–']).take(3).all(digits_only));
+    let well_formed =
+        !text.is_empty() && text.len() <= LONGEST_GROUP && text.split(',').all(|part| part.split(['-', '–']).take(3).all(digits_only));
     well_formed.then_some(text)
 }
 

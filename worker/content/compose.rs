@@ -142,7 +142,8 @@ fn body(document: &Document, segmented: &Segmented, segment: &Segment) -> String
     // With a mark that leads nowhere, numbers of our own would only add to the confusion.
     let whole = marked.flat_map(|block| citations::cited(&block.markdown)).all(|label| segmented.references.by_label(&label).is_some());
     for block in segment.body.iter().map(|index| &document.blocks[*index]) {
-        let numbered = if block.kind == Kind::Code { block.markdown.clone() } else { number_marks(&block.markdown, segmented, segment, whole) };
+        let numbered =
+            if block.kind == Kind::Code { block.markdown.clone() } else { number_marks(&block.markdown, segmented, segment, whole) };
         let lists = matches!(block.kind, Kind::List { .. }) && before.is_some_and(|before| matches!(before.kind, Kind::List { .. }));
         match before {
             // Without anything between them two lists would be read as one.
@@ -182,7 +183,8 @@ fn number_marks(markdown: &str, segmented: &Segmented, segment: &Segment, whole:
 fn preheader(document: &Document, segment: &Segment, subject: &str) -> String {
     let subject = words::key(subject);
     let blocks = || segment.body.iter().map(|index| &document.blocks[*index]).filter(|block| block.level().is_none());
-    let told = blocks().filter(|block| block.is_paragraph() || block.kind == Kind::Quote).find_map(|block| first_sentence(&block.text, &subject));
+    let told =
+        blocks().filter(|block| block.is_paragraph() || block.kind == Kind::Quote).find_map(|block| first_sentence(&block.text, &subject));
     let listed = || blocks().flat_map(|block| &block.items).find_map(|item| first_sentence(item, &subject));
     let any = || blocks().find_map(|block| block.text.lines().find(|line| !line.trim().is_empty()).map(str::to_owned));
     subject::shorten(&told.or_else(listed).or_else(any).unwrap_or_default(), LONGEST_PREHEADER)

@@ -114,7 +114,9 @@ fn stretches(document: &Document, fates: &Fates, body: &[usize]) -> Vec<(Vec<usi
 
 /// Whether a block goes on with the sentence before it, or is the list that explains it.
 fn continues(document: &Document, body: &[usize], position: usize) -> bool {
-    let (Some(before), block) = (position.checked_sub(1).map(|p| &document.blocks[body[p]]), &document.blocks[body[position]]) else { return false };
+    let (Some(before), block) = (position.checked_sub(1).map(|p| &document.blocks[body[p]]), &document.blocks[body[position]]) else {
+        return false;
+    };
     let lower = block.text.chars().next().is_some_and(char::is_lowercase);
     let unfinished = before.is_paragraph() && !before.text.ends_with(['.', '!', '?', '”', '"', ')', '’', '…', ']', '*']);
     let same_list = matches!((&before.kind, &block.kind), (Kind::List { .. }, Kind::List { start: Some(first) }) if *first > 1);

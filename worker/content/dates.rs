@@ -8,8 +8,28 @@ const MONTHS: [&str; 12] =
     ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const LABELS: [&str; 22] = [
-    "published", "posted", "updated", "last", "reviewed", "modified", "date", "on", "at", "the", "written", "of", "first", "online", "edited",
-    "medically", "created", "publication", "revised", "release", "released", "page",
+    "published",
+    "posted",
+    "updated",
+    "last",
+    "reviewed",
+    "modified",
+    "date",
+    "on",
+    "at",
+    "the",
+    "written",
+    "of",
+    "first",
+    "online",
+    "edited",
+    "medically",
+    "created",
+    "publication",
+    "revised",
+    "release",
+    "released",
+    "page",
 ];
 
 /// What a line that holds nothing but a date says.
@@ -74,7 +94,9 @@ impl Found {
         let number: i16 = word.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse().ok()?;
         let suffix = word.trim_start_matches(|c: char| c.is_ascii_digit());
         match number {
-            1..=31 if matches!(suffix, "" | "st" | "nd" | "rd" | "th") => self.day.replace(i8::try_from(number).ok()?).is_none().then_some(()),
+            1..=31 if matches!(suffix, "" | "st" | "nd" | "rd" | "th") => {
+                self.day.replace(i8::try_from(number).ok()?).is_none().then_some(())
+            }
             1900..=2199 if suffix.is_empty() => self.year.replace(number).is_none().then_some(()),
             _ => None,
         }

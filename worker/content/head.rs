@@ -66,7 +66,9 @@ fn title_of_markdown(document: &Document) -> Option<usize> {
             return Some(first);
         }
     }
-    let short = |block: &Block| block.is_paragraph() && signs::is_heading_shaped(&block.text) && signs::page_part(&block.text, block.words).is_none();
+    let short = |block: &Block| {
+        block.is_paragraph() && signs::is_heading_shaped(&block.text) && signs::page_part(&block.text, block.words).is_none()
+    };
     let end = first_prose(blocks).min(first_heading(blocks).unwrap_or(blocks.len()));
     (0..end).find(|i| short(&blocks[*i]))
 }
@@ -169,11 +171,17 @@ fn settle_above(document: &Document, title_at: usize, fates: &mut Fates) {
         }
         // In Markdown a later heading with the title's words is a section.
         let section = block.level().is_some() && index > title_at && document.format == Format::Markdown;
-        let again = !section && (block.level().is_some() || block.is_paragraph()) && block.words <= 30 && words::key(without_site(&block.text)) == title;
+        let again = !section
+            && (block.level().is_some() || block.is_paragraph())
+            && block.words <= 30
+            && words::key(without_site(&block.text)) == title;
         if again && index < title_at + 4 {
             fates[index] = Some(Fate::Left("title"));
         } else if index < title_at {
-            let boxed = document.blocks.get(index + 1).is_some_and(|next| block.level().is_some() && signs::page_part(&next.text, next.words) == Some("sign-up box"));
+            let boxed = document
+                .blocks
+                .get(index + 1)
+                .is_some_and(|next| block.level().is_some() && signs::page_part(&next.text, next.words) == Some("sign-up box"));
             let reason = if boxed { "sign-up box" } else { signs::page_part(&block.text, block.words).unwrap_or("above the title") };
             fates[index] = Some(Fate::Left(reason));
         }

@@ -29,11 +29,17 @@ pub(crate) fn role(heading: &str) -> Role {
     let is = |list: &[&str]| list.contains(&key);
     if is(&INTRODUCTIONS) {
         Role::Introduction
-    } else if is(&CONCLUSIONS) || ["in conclusion", "key takeaway", "final thought", "bottom line"].iter().any(|start| key.starts_with(start)) {
+    } else if is(&CONCLUSIONS)
+        || ["in conclusion", "key takeaway", "final thought", "bottom line"].iter().any(|start| key.starts_with(start))
+    {
         Role::Conclusion
     } else if is(&REFERENCES) {
         Role::References
-    } else if is(&LINKS) || ["you may also", "you might also", "more articles", "more from ", "more stories", "more on ", "related "].iter().any(|start| key.starts_with(start) && words::count(key) <= 7) {
+    } else if is(&LINKS)
+        || ["you may also", "you might also", "more articles", "more from ", "more stories", "more on ", "related "]
+            .iter()
+            .any(|start| key.starts_with(start) && words::count(key) <= 7)
+    {
         Role::Links
     } else {
         page_role(key)
@@ -43,21 +49,84 @@ pub(crate) fn role(heading: &str) -> Role {
 fn page_role(key: &str) -> Role {
     let short = words::count(key) <= 5;
     let starts = |list: &[&str]| short && list.iter().any(|start| key.starts_with(start));
-    if ["recent posts", "recent articles", "latest posts", "latest articles", "popular posts", "popular articles", "trending", "trending now", "most read", "most popular", "archives", "categories", "tags", "recommended", "latest news"].contains(&key) {
+    if [
+        "recent posts",
+        "recent articles",
+        "latest posts",
+        "latest articles",
+        "popular posts",
+        "popular articles",
+        "trending",
+        "trending now",
+        "most read",
+        "most popular",
+        "archives",
+        "categories",
+        "tags",
+        "recommended",
+        "latest news",
+    ]
+    .contains(&key)
+    {
         Role::Page("list of other pages")
-    } else if starts(&["about the author", "about the writer", "about author", "meet the author", "author bio"]) || ["author", "authors", "about me", "our authors", "contributors", "our experts"].contains(&key) {
+    } else if starts(&["about the author", "about the writer", "about author", "meet the author", "author bio"])
+        || ["author", "authors", "about me", "our authors", "contributors", "our experts"].contains(&key)
+    {
         Role::Page("box about the author")
     } else if ["about us", "who we are", "our mission", "our story", "about our company"].contains(&key) {
         Role::Page("line about the publisher")
-    } else if starts(&["leave a reply", "leave a comment", "post a comment", "join the conversation", "join the discussion"]) || ["comments", "reader comments", "discussion", "responses"].contains(&key) {
+    } else if starts(&["leave a reply", "leave a comment", "post a comment", "join the conversation", "join the discussion"])
+        || ["comments", "reader comments", "discussion", "responses"].contains(&key)
+    {
         Role::Page("comments")
-    } else if starts(&["sign up", "subscribe", "join our newsletter", "join the newsletter", "get our newsletter", "stay in touch", "stay up to date", "join our mailing", "newsletter"]) {
+    } else if starts(&[
+        "sign up",
+        "subscribe",
+        "join our newsletter",
+        "join the newsletter",
+        "get our newsletter",
+        "stay in touch",
+        "stay up to date",
+        "join our mailing",
+        "newsletter",
+    ]) {
         Role::Page("sign-up box")
-    } else if starts(&["share this", "share on"]) || ["share", "follow us", "connect with us", "navigation", "menu", "footer", "site map", "quick links", "legal", "privacy policy", "search"].contains(&key) {
+    } else if starts(&["share this", "share on"])
+        || [
+            "share",
+            "follow us",
+            "connect with us",
+            "navigation",
+            "menu",
+            "footer",
+            "site map",
+            "quick links",
+            "legal",
+            "privacy policy",
+            "search",
+        ]
+        .contains(&key)
+    {
         Role::Page("navigation or sharing")
-    } else if ["contents", "table of contents", "in this article", "on this page", "jump to", "what's in this article", "article contents"].contains(&key) {
+    } else if ["contents", "table of contents", "in this article", "on this page", "jump to", "what's in this article", "article contents"]
+        .contains(&key)
+    {
         Role::Page("table of contents")
-    } else if ["disclaimer", "medical disclaimer", "disclosure", "editorial policy", "affiliate disclosure", "acknowledgements", "acknowledgments", "conflict of interest", "conflicts of interest", "funding", "copyright"].contains(&key) {
+    } else if [
+        "disclaimer",
+        "medical disclaimer",
+        "disclosure",
+        "editorial policy",
+        "affiliate disclosure",
+        "acknowledgements",
+        "acknowledgments",
+        "conflict of interest",
+        "conflicts of interest",
+        "funding",
+        "copyright",
+    ]
+    .contains(&key)
+    {
         Role::Page("publisher's notice")
     } else {
         Role::Body
@@ -76,14 +145,19 @@ pub(crate) fn bare(heading: &str) -> &str {
 
 fn after_number(text: &str) -> Option<&str> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let rest = text[digits..].strip_prefix(['.', ')', ':']).or_else(|| text[digits..].strip_prefix(" -").or_else(|| text[digits..].strip_prefix(" –")))?;
+    let rest = text[digits..]
+        .strip_prefix(['.', ')', ':'])
+        .or_else(|| text[digits..].strip_prefix(" -").or_else(|| text[digits..].strip_prefix(" –")))?;
     ((1..=3).contains(&digits) && rest.starts_with([' ', '\u{a0}'])).then(|| rest.trim_start())
 }
 
 /// "Step 3", "Tip #4", "Day 2", "Reason 5".
 fn is_count_label(label: &str) -> bool {
     let tokens = words::tokens(label);
-    let kinds = ["step", "tip", "day", "week", "part", "number", "no", "chapter", "habit", "rule", "idea", "way", "section", "lesson", "reason", "exercise", "strategy"];
+    let kinds = [
+        "step", "tip", "day", "week", "part", "number", "no", "chapter", "habit", "rule", "idea", "way", "section", "lesson", "reason",
+        "exercise", "strategy",
+    ];
     matches!(&tokens[..], [kind, number] if kinds.contains(&kind.as_str()) && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
@@ -91,23 +165,84 @@ fn is_count_label(label: &str) -> bool {
 /// "The remedy". Numbers in the label are dropped ("Myth 2: …" is "myth").
 pub(crate) fn label(heading: &str) -> Option<(String, &str)> {
     let heading = bare(heading);
-    let (label, rest) = heading.split_once(": ").or_else(|| heading.split_once(" – ").or_else(|| heading.split_once(" — "))).unwrap_or((heading, ""));
+    let (label, rest) =
+        heading.split_once(": ").or_else(|| heading.split_once(" – ").or_else(|| heading.split_once(" — "))).unwrap_or((heading, ""));
     let tokens: Vec<String> = words::tokens(label);
-    let kept: Vec<&str> = tokens.iter().map(String::as_str).filter(|t| !matches!(*t, "the" | "a" | "an" | "our" | "possible" | "common" | "likely") && !t.bytes().all(|b| b.is_ascii_digit())).collect();
+    let kept: Vec<&str> = tokens
+        .iter()
+        .map(String::as_str)
+        .filter(|t| !matches!(*t, "the" | "a" | "an" | "our" | "possible" | "common" | "likely") && !t.bytes().all(|b| b.is_ascii_digit()))
+        .collect();
     (kept.len() <= 6 && !kept.is_empty()).then(|| (kept.join(" "), rest.trim()))
 }
 
 /// Whether the label opens a pair: what is wrong, asked or believed.
 pub(crate) fn opens_pair(label: &str) -> bool {
-    ["cause", "reason", "culprit", "problem", "issue", "myth", "question", "mistake", "symptom", "challenge", "claim", "scenario", "trigger", "error", "trap", "belief", "misconception", "q", "complaint", "sign", "worry", "what you hear", "situation"].contains(&label)
+    [
+        "cause",
+        "reason",
+        "culprit",
+        "problem",
+        "issue",
+        "myth",
+        "question",
+        "mistake",
+        "symptom",
+        "challenge",
+        "claim",
+        "scenario",
+        "trigger",
+        "error",
+        "trap",
+        "belief",
+        "misconception",
+        "q",
+        "complaint",
+        "sign",
+        "worry",
+        "what you hear",
+        "situation",
+    ]
+    .contains(&label)
 }
 
 /// Whether the label closes a pair: what helps, what is true.
 pub(crate) fn closes_pair(label: &str) -> bool {
     [
-        "remedy", "fix", "solution", "treatment", "cure", "fact", "truth", "reality", "answer", "what to do", "what helps", "what you can do", "how to fix it",
-        "how to treat it", "what to do about it", "what to do instead", "do this instead", "try this", "try this instead", "how to avoid it", "how to prevent it",
-        "how to help", "what can help", "better", "instead", "response", "relief", "how to solve it", "what really happens", "what evidence says", "a", "advice", "action", "how to respond",
+        "remedy",
+        "fix",
+        "solution",
+        "treatment",
+        "cure",
+        "fact",
+        "truth",
+        "reality",
+        "answer",
+        "what to do",
+        "what helps",
+        "what you can do",
+        "how to fix it",
+        "how to treat it",
+        "what to do about it",
+        "what to do instead",
+        "do this instead",
+        "try this",
+        "try this instead",
+        "how to avoid it",
+        "how to prevent it",
+        "how to help",
+        "what can help",
+        "better",
+        "instead",
+        "response",
+        "relief",
+        "how to solve it",
+        "what really happens",
+        "what evidence says",
+        "a",
+        "advice",
+        "action",
+        "how to respond",
     ]
     .contains(&label)
 }
@@ -126,26 +261,194 @@ pub(crate) fn is_general(word: &str) -> bool {
     GENERAL.contains(&word) || word.bytes().all(|b| b.is_ascii_digit())
 }
 
-const INTRODUCTIONS: [&str; 8] = ["introduction", "intro", "overview", "foreword", "preface", "before we begin", "about this article", "about this guide"];
+const INTRODUCTIONS: [&str; 8] =
+    ["introduction", "intro", "overview", "foreword", "preface", "before we begin", "about this article", "about this guide"];
 const CONCLUSIONS: [&str; 27] = [
-    "conclusion", "conclusions", "summary", "in summary", "bottom line", "takeaway", "takeaways", "key takeaways", "key points", "final thoughts", "final word", "final words",
-    "closing thoughts", "in short", "in brief", "to sum up", "wrapping up", "wrap up", "recap", "last word", "quick summary", "in a nutshell", "tl dr", "at a glance", "main points",
-    "upshot", "summing up",
+    "conclusion",
+    "conclusions",
+    "summary",
+    "in summary",
+    "bottom line",
+    "takeaway",
+    "takeaways",
+    "key takeaways",
+    "key points",
+    "final thoughts",
+    "final word",
+    "final words",
+    "closing thoughts",
+    "in short",
+    "in brief",
+    "to sum up",
+    "wrapping up",
+    "wrap up",
+    "recap",
+    "last word",
+    "quick summary",
+    "in a nutshell",
+    "tl dr",
+    "at a glance",
+    "main points",
+    "upshot",
+    "summing up",
 ];
 const REFERENCES: [&str; 17] = [
-    "references", "reference", "sources", "source", "bibliography", "citations", "works cited", "literature", "reference list", "footnotes", "endnotes", "notes and references",
-    "sources and references", "references and sources", "article sources", "literature cited", "list of references",
+    "references",
+    "reference",
+    "sources",
+    "source",
+    "bibliography",
+    "citations",
+    "works cited",
+    "literature",
+    "reference list",
+    "footnotes",
+    "endnotes",
+    "notes and references",
+    "sources and references",
+    "references and sources",
+    "article sources",
+    "literature cited",
+    "list of references",
 ];
 const LINKS: [&str; 19] = [
-    "further reading", "related", "related articles", "related posts", "related reading", "related content", "read more", "read next", "see also", "recommended reading",
-    "more reading", "additional reading", "keep reading", "learn more", "useful links", "external links", "links", "more information", "up next",
+    "further reading",
+    "related",
+    "related articles",
+    "related posts",
+    "related reading",
+    "related content",
+    "read more",
+    "read next",
+    "see also",
+    "recommended reading",
+    "more reading",
+    "additional reading",
+    "keep reading",
+    "learn more",
+    "useful links",
+    "external links",
+    "links",
+    "more information",
+    "up next",
 ];
 const GENERAL: [&str; 118] = [
-    "symptom", "symptoms", "sign", "signs", "cause", "causes", "treatment", "treatments", "remedy", "remedies", "prevention", "diagnosis", "risk", "risks", "factor", "factors",
-    "doctor", "call", "see", "help", "helps", "tip", "tips", "step", "steps", "basics", "work", "works", "know", "expect", "matter", "matters", "safe", "safety", "use", "need",
-    "ingredients", "method", "materials", "tools", "example", "examples", "note", "notes", "warning", "warnings", "caution", "evidence", "science", "research", "studies", "study",
-    "benefit", "benefits", "side", "effects", "effect", "complications", "outlook", "prognosis", "definition", "background", "fix", "solution", "problem", "fact", "facts", "myth",
-    "truth", "answer", "question", "questions", "result", "results", "try", "instead", "avoid", "prevent", "treat", "happens", "happen", "means", "mean", "often", "much", "long",
-    "good", "bad", "best", "right", "wrong", "types", "type", "kinds", "details", "other", "things", "way", "ways", "options", "dosage", "instructions", "first", "don't", "speak", "talk", "seek", "medical", "professional", "visit", "contact", "ask", "worry", "worried", "provider", "consult",
-    "expert", "attention",
+    "symptom",
+    "symptoms",
+    "sign",
+    "signs",
+    "cause",
+    "causes",
+    "treatment",
+    "treatments",
+    "remedy",
+    "remedies",
+    "prevention",
+    "diagnosis",
+    "risk",
+    "risks",
+    "factor",
+    "factors",
+    "doctor",
+    "call",
+    "see",
+    "help",
+    "helps",
+    "tip",
+    "tips",
+    "step",
+    "steps",
+    "basics",
+    "work",
+    "works",
+    "know",
+    "expect",
+    "matter",
+    "matters",
+    "safe",
+    "safety",
+    "use",
+    "need",
+    "ingredients",
+    "method",
+    "materials",
+    "tools",
+    "example",
+    "examples",
+    "note",
+    "notes",
+    "warning",
+    "warnings",
+    "caution",
+    "evidence",
+    "science",
+    "research",
+    "studies",
+    "study",
+    "benefit",
+    "benefits",
+    "side",
+    "effects",
+    "effect",
+    "complications",
+    "outlook",
+    "prognosis",
+    "definition",
+    "background",
+    "fix",
+    "solution",
+    "problem",
+    "fact",
+    "facts",
+    "myth",
+    "truth",
+    "answer",
+    "question",
+    "questions",
+    "result",
+    "results",
+    "try",
+    "instead",
+    "avoid",
+    "prevent",
+    "treat",
+    "happens",
+    "happen",
+    "means",
+    "mean",
+    "often",
+    "much",
+    "long",
+    "good",
+    "bad",
+    "best",
+    "right",
+    "wrong",
+    "types",
+    "type",
+    "kinds",
+    "details",
+    "other",
+    "things",
+    "way",
+    "ways",
+    "options",
+    "dosage",
+    "instructions",
+    "first",
+    "don't",
+    "speak",
+    "talk",
+    "seek",
+    "medical",
+    "professional",
+    "visit",
+    "contact",
+    "ask",
+    "worry",
+    "worried",
+    "provider",
+    "consult",
+    "expert",
+    "attention",
 ];

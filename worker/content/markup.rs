@@ -137,7 +137,8 @@ fn tidy_text<'a>(node: &'a AstNode<'a>) {
     if markdown.ends_with('!') && node.next_sibling().is_some() {
         markdown.insert(markdown.len() - 1, '\\');
     }
-    let ends_heading = node.next_sibling().is_none() && node.parent().is_some_and(|parent| matches!(parent.data().value, NodeValue::Heading(_)));
+    let ends_heading =
+        node.next_sibling().is_none() && node.parent().is_some_and(|parent| matches!(parent.data().value, NodeValue::Heading(_)));
     data.value = NodeValue::Raw(if ends_heading { keep_sharp(markdown) } else { markdown });
 }
 

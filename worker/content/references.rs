@@ -45,7 +45,26 @@ pub(crate) fn may_be_reference(text: &str) -> bool {
 
 fn signs_of_source(text: &str) -> usize {
     let lower = text.to_lowercase();
-    let marks = ["doi", "retrieved from", "pmid", "et al", "accessed ", "available at", "available from", "isbn", " edition", "(ed.)", "(eds.)", "vol.", " pp.", "https://", "http://", "journal", "press,", "guideline"];
+    let marks = [
+        "doi",
+        "retrieved from",
+        "pmid",
+        "et al",
+        "accessed ",
+        "available at",
+        "available from",
+        "isbn",
+        " edition",
+        "(ed.)",
+        "(eds.)",
+        "vol.",
+        " pp.",
+        "https://",
+        "http://",
+        "journal",
+        "press,",
+        "guideline",
+    ];
     let named = marks.iter().filter(|mark| lower.contains(*mark)).count();
     // "Organisation. Title, 2021."
     let closing = text.trim_end_matches(['.', ')', ' ']);
@@ -102,7 +121,9 @@ pub(crate) fn collect<'a>(blocks: impl Iterator<Item = &'a Block>) -> References
     for block in blocks {
         let texts: Vec<(Option<String>, String)> = match &block.kind {
             Kind::Heading { .. } if list.is_empty() && words::count(&block.text) <= 4 => Vec::new(),
-            Kind::List { start } => block.items.iter().enumerate().map(|(i, item)| (start.map(|first| (first + i).to_string()), flat(item))).collect(),
+            Kind::List { start } => {
+                block.items.iter().enumerate().map(|(i, item)| (start.map(|first| (first + i).to_string()), flat(item))).collect()
+            }
             Kind::Footnote { label } => vec![(Some(label.clone()), flat(&block.text))],
             _ => lines(&block.text).iter().map(|line| owned(without_label(line))).collect(),
         };
@@ -194,7 +215,12 @@ fn names(text: &str) -> Vec<String> {
     let first = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '\'').find(|word| word.len() >= 2);
     let first = first.filter(|word| !matches!(*word, "The" | "A" | "An")).or_else(|| text.split_whitespace().nth(1));
     let mut names: Vec<String> = first.into_iter().map(|word| word.trim_matches([',', '.']).to_owned()).collect();
-    if let Some(short) = text.split('(').skip(1).filter_map(|rest| rest.split(')').next()).find(|short| (2..=8).contains(&short.len()) && short.chars().all(char::is_uppercase)) {
+    if let Some(short) = text
+        .split('(')
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .find(|short| (2..=8).contains(&short.len()) && short.chars().all(char::is_uppercase))
+    {
         names.push(short.to_owned());
     }
     let head = text.split(['.', ',']).next().unwrap_or_default();
@@ -249,7 +275,9 @@ fn cites(before: &str, name: &str) -> bool {
     let whole = !before[..at].ends_with(char::is_alphanumeric);
     let between = &before[at + name.len()..];
     let names_only = between.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).all(|word| {
-        matches!(word, "et" | "al" | "and" | "colleagues" | "guideline" | "of") || word.chars().next().is_some_and(char::is_uppercase) || word.bytes().all(|b| b.is_ascii_digit())
+        matches!(word, "et" | "al" | "and" | "colleagues" | "guideline" | "of")
+            || word.chars().next().is_some_and(char::is_uppercase)
+            || word.bytes().all(|b| b.is_ascii_digit())
     });
     whole && !between.starts_with(char::is_alphanumeric) && names_only && !between.contains(". ") | between.contains("al. ")
 }

@@ -129,7 +129,12 @@ fn settle_roles(document: &Document, sections: &mut Vec<Section>, fates: &mut Fa
 
 /// Makes a part of each section of the two highest levels; deeper ones are pieces of the one above them.
 fn gather(document: &Document, sections: Vec<Section>, fates: &mut Fates) -> Vec<Part> {
-    let top = sections.iter().filter(|section| section.words > 0).map(|section| section.path.iter().filter_map(|i| document.blocks[*i].level()).min().unwrap_or(section.level)).min().unwrap_or(1);
+    let top = sections
+        .iter()
+        .filter(|section| section.words > 0)
+        .map(|section| section.path.iter().filter_map(|i| document.blocks[*i].level()).min().unwrap_or(section.level))
+        .min()
+        .unwrap_or(1);
     let mut parts: Vec<Part> = Vec::new();
     let mut waiting: Vec<usize> = Vec::new();
     let count = sections.len();

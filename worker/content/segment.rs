@@ -81,7 +81,9 @@ pub struct Segmented {
 #[expect(missing_docs, reason = "the sentence of each variant names its fields")]
 pub enum SegmentError {
     /// No heading with text under it, and no short article that could be one tip.
-    #[error("article `{name}` has no sections: {looked_for}; give it headings (without any, only an article with a title and {least} to {most} words becomes one tip; this one has {words})")]
+    #[error(
+        "article `{name}` has no sections: {looked_for}; give it headings (without any, only an article with a title and {least} to {most} words becomes one tip; this one has {words})"
+    )]
     NoSections { name: String, looked_for: &'static str, least: usize, most: usize, words: usize },
 }
 
@@ -126,13 +128,24 @@ fn alone(document: &Document, fates: &Fates, head: &Head, settings: &Settings) -
     let is_text = |i: &usize| fates[*i] == Some(Fate::Related) || (fates[*i].is_none() && document.blocks[*i].level().is_none());
     let with_related = (0..document.blocks.len()).filter(is_text).collect();
     let owned = (0..document.blocks.len()).filter(|i| fates[*i].is_none() && document.blocks[*i].level().is_some()).collect();
-    Ok(Part { main: None, path: Vec::new(), level: 1, words: count, owned, pieces: vec![Piece { heading: None, blocks: with_related, words: count }] })
+    Ok(Part {
+        main: None,
+        path: Vec::new(),
+        level: 1,
+        words: count,
+        owned,
+        pieces: vec![Piece { heading: None, blocks: with_related, words: count }],
+    })
 }
 
 fn looked_for(format: Format) -> &'static str {
     match format {
-        Format::Markdown => "headings were looked for as lines that begin with #, lines underlined with = or -, and short paragraphs all in bold, each with text under it",
-        Format::Text => "headings were looked for as short lines of their own that begin with a capital and do not end with a full stop, each with text under it",
+        Format::Markdown => {
+            "headings were looked for as lines that begin with #, lines underlined with = or -, and short paragraphs all in bold, each with text under it"
+        }
+        Format::Text => {
+            "headings were looked for as short lines of their own that begin with a capital and do not end with a full stop, each with text under it"
+        }
     }
 }
 

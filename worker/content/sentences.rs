@@ -36,13 +36,14 @@ fn goes_on(so_far: &str, next: &str) -> bool {
     let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
     let dotted = word.contains('.') && word.split('.').all(|part| part.chars().count() == 1 && part.chars().all(char::is_alphabetic));
     let next_is_number = next.trim_start().starts_with(|c: char| c.is_ascii_digit());
-    let before_number = matches!(lower.as_str(), "no" | "nr" | "vol" | "p" | "pp" | "fig" | "figs" | "eq" | "sec" | "ch" | "art" | "approx" | "ca" | "c");
+    let before_number =
+        matches!(lower.as_str(), "no" | "nr" | "vol" | "p" | "pp" | "fig" | "figs" | "eq" | "sec" | "ch" | "art" | "approx" | "ca" | "c");
     initial || (dotted && lower != "a.m" && lower != "p.m") || ABBREVIATIONS.contains(&lower.as_str()) || (before_number && next_is_number)
 }
 
 const ABBREVIATIONS: [&str; 30] = [
-    "dr", "mr", "mrs", "ms", "prof", "st", "mt", "fig", "figs", "eq", "vs", "approx", "dept", "est", "al", "e.g", "i.e", "cf", "viz", "jr", "sr", "rev", "gen", "col", "sgt", "capt",
-    "hon", "gov", "sen", "rep",
+    "dr", "mr", "mrs", "ms", "prof", "st", "mt", "fig", "figs", "eq", "vs", "approx", "dept", "est", "al", "e.g", "i.e", "cf", "viz", "jr",
+    "sr", "rev", "gen", "col", "sgt", "capt", "hon", "gov", "sen", "rep",
 ];
 
 #[cfg(test)]
@@ -57,7 +58,10 @@ mod tests {
     fn abbreviations_initials_and_decimals_end_no_sentence() {
         assert_eq!(split("Ask Dr. Weber first. Then rest."), ["Ask Dr. Weber first.", "Then rest."]);
         assert_eq!(split("See Fig. 2 for this. It helps, e.g. Heat does."), ["See Fig. 2 for this.", "It helps, e.g. Heat does."]);
-        assert_eq!(split("Weber et al. Found 0.4 of 100. So J. P. Weber said."), ["Weber et al. Found 0.4 of 100.", "So J. P. Weber said."]);
+        assert_eq!(
+            split("Weber et al. Found 0.4 of 100. So J. P. Weber said."),
+            ["Weber et al. Found 0.4 of 100.", "So J. P. Weber said."]
+        );
     }
 
     #[test]

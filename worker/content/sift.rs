@@ -77,7 +77,10 @@ fn settle_related(blocks: &[Block], fates: &mut Fates) {
         let Some(rest) = signs::related(&block.text) else { continue };
         if !rest.is_empty() {
             fates[index] = Some(Fate::Related);
-        } else if blocks.get(index + 1).is_some_and(|next| !next.items.is_empty() && (is_link_list(next) || next.words <= next.items.len() * 12)) {
+        } else if blocks
+            .get(index + 1)
+            .is_some_and(|next| !next.items.is_empty() && (is_link_list(next) || next.words <= next.items.len() * 12))
+        {
             fates[index] = Some(Fate::Related);
             fates[index + 1] = Some(Fate::Related);
         }
@@ -95,7 +98,9 @@ fn settle_page_parts(document: &Document, fates: &mut Fates) {
         let part = match block.kind {
             Kind::Paragraph { emphasised: true, .. } if after_image && block.words <= 25 => Some("caption"),
             Kind::Quote if block.words <= 40 => signs::page_part(&block.text, block.words).filter(|part| *part == "sign-up box"),
-            Kind::List { .. } if block.items.iter().all(|item| signs::page_part(item, words::count(item)).is_some()) => Some("navigation or sharing"),
+            Kind::List { .. } if block.items.iter().all(|item| signs::page_part(item, words::count(item)).is_some()) => {
+                Some("navigation or sharing")
+            }
             _ if line => signs::page_part(&block.text, block.words),
             _ => None,
         };
@@ -119,7 +124,8 @@ fn settle_contents(document: &Document, fates: &mut Fates) {
         }
     }
     if document.format == Format::Text {
-        let repeated: Vec<bool> = blocks.iter().enumerate().map(|(i, b)| b.level().is_some() && fates[i].is_none() && is_heading(&b.text, i)).collect();
+        let repeated: Vec<bool> =
+            blocks.iter().enumerate().map(|(i, b)| b.level().is_some() && fates[i].is_none() && is_heading(&b.text, i)).collect();
         for (index, _) in repeated.iter().enumerate().filter(|(_, again)| **again) {
             let neighbour = (index > 0 && repeated[index - 1]) || repeated.get(index + 1) == Some(&true);
             if neighbour {
@@ -135,12 +141,20 @@ fn settle_links(blocks: &[Block], fates: &mut Fates) {
         if fates[index].is_some() {
             continue;
         }
-        let alone = block.is_paragraph() && !block.links.is_empty() && block.words <= 20 && link_words(block) >= block.words && !block.links[0].text.starts_with("http");
+        let alone = block.is_paragraph()
+            && !block.links.is_empty()
+            && block.words <= 20
+            && link_words(block) >= block.words
+            && !block.links[0].text.starts_with("http");
         if alone {
             fates[index] = Some(Fate::Left("link by itself"));
         } else if is_link_list(block) {
             fates[index] = Some(Fate::Left("list of links"));
-            let lead_in = index > 0 && fates[index - 1].is_none() && blocks[index - 1].is_paragraph() && blocks[index - 1].text.ends_with(':') && blocks[index - 1].words <= 12;
+            let lead_in = index > 0
+                && fates[index - 1].is_none()
+                && blocks[index - 1].is_paragraph()
+                && blocks[index - 1].text.ends_with(':')
+                && blocks[index - 1].words <= 12;
             if lead_in {
                 fates[index - 1] = Some(Fate::Left("list of links"));
             }
@@ -174,7 +188,9 @@ fn settle_sections(document: &Document, fates: &mut Fates) {
             (Some(_), _) => continue,
             (None, Role::References) if !is_prose(&blocks[index]) => Fate::Reference,
             (None, Role::References) => Fate::Left(end_reason(&blocks[index])),
-            (None, _) if blocks[index].level().is_none() && seen_body && signs::is_about_publisher(&blocks[index].text) => Fate::Left("line about the publisher"),
+            (None, _) if blocks[index].level().is_none() && seen_body && signs::is_about_publisher(&blocks[index].text) => {
+                Fate::Left("line about the publisher")
+            }
             (None, Role::Page(reason)) => Fate::Left(page.unwrap_or(reason)),
             (None, _) => Fate::Left(page.unwrap_or("list of other pages")),
         };
@@ -235,7 +251,10 @@ fn is_source(block: &Block) -> bool {
 }
 
 fn is_prose(block: &Block) -> bool {
-    block.is_paragraph() && block.words >= 15 && !references::is_reference(&block.text) && words::prose_share(&words::tokens(&block.text)) >= 8
+    block.is_paragraph()
+        && block.words >= 15
+        && !references::is_reference(&block.text)
+        && words::prose_share(&words::tokens(&block.text)) >= 8
 }
 
 fn end_reason(block: &Block) -> &'static str {
@@ -252,12 +271,14 @@ fn settle_loose_references(document: &Document, fates: &mut Fates) {
     let is_heading = |b: &Block| b.level().is_some() && document.format == Format::Markdown;
     let last_text = blocks.iter().enumerate().rev().find(|(i, b)| fates[*i].is_none() && (is_text(b) || is_heading(b)));
     let start = last_text.map_or(0, |(index, _)| index + 1);
-    let can_hold = |block: &Block| block.is_paragraph() || !block.items.is_empty() || (block.level().is_some() && document.format == Format::Text);
+    let can_hold =
+        |block: &Block| block.is_paragraph() || !block.items.is_empty() || (block.level().is_some() && document.format == Format::Text);
     let open: Vec<usize> = (start..blocks.len()).filter(|i| fates[*i].is_none()).collect();
     let sources: Vec<usize> = open.iter().copied().filter(|i| is_source(&blocks[*i]) && can_hold(&blocks[*i])).collect();
     let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return };
     // A section with nothing else needs more than two to be taken for a list of sources.
-    let under_heading = blocks[..*first].iter().zip(fates.iter()).rev().find(|(_, fate)| fate.is_none()).is_some_and(|(block, _)| block.level().is_some());
+    let under_heading =
+        blocks[..*first].iter().zip(fates.iter()).rev().find(|(_, fate)| fate.is_none()).is_some_and(|(block, _)| block.level().is_some());
     let least = if under_heading { 3 } else { 2 };
     if sources.len() < least && blocks[*first].items.len() < least {
         return;
@@ -275,11 +296,18 @@ fn settle_end(blocks: &[Block], fates: &mut Fates) {
     for index in (0..blocks.len()).rev() {
         match fates[index] {
             Some(Fate::Related) => break,
-            Some(_) => page_below |= matches!(fates[index], Some(Fate::Left("sign-up box" | "copyright line" | "navigation or sharing" | "list of other pages"))),
+            Some(_) => {
+                page_below |= matches!(
+                    fates[index],
+                    Some(Fate::Left("sign-up box" | "copyright line" | "navigation or sharing" | "list of other pages"))
+                )
+            }
             None if page_below && is_page_foot(blocks, fates, index) => fates[index] = Some(Fate::Left("line about the publisher")),
             None => {
                 let opening = blocks[index].text.get(..16).unwrap_or_default().to_lowercase();
-                let sums_up = ["in conclusion", "to conclude", "in summary", "to sum up", "to summarize", "to summarise"].iter().any(|start| opening.starts_with(start));
+                let sums_up = ["in conclusion", "to conclude", "in summary", "to sum up", "to summarize", "to summarise"]
+                    .iter()
+                    .any(|start| opening.starts_with(start));
                 let alone = index == 0 || blocks[index - 1].level().is_some();
                 if sums_up && blocks[index].is_paragraph() && !alone {
                     fates[index] = Some(Fate::Left("conclusion"));

@@ -39,9 +39,26 @@ pub(crate) fn related(text: &str) -> Option<&str> {
     }
     let label = words::key(label);
     let known = [
-        "related", "related reading", "related article", "related articles", "related post", "related posts", "see also", "read also", "also read",
-        "read next", "read more", "learn more", "further reading", "more on this", "you may also like", "you might also like", "related topics",
-        "related links", "related tip", "up next",
+        "related",
+        "related reading",
+        "related article",
+        "related articles",
+        "related post",
+        "related posts",
+        "see also",
+        "read also",
+        "also read",
+        "read next",
+        "read more",
+        "learn more",
+        "further reading",
+        "more on this",
+        "you may also like",
+        "you might also like",
+        "related topics",
+        "related links",
+        "related tip",
+        "up next",
     ];
     (known.contains(&label.as_str()) && words::count(rest) <= 40).then(|| rest.trim())
 }
@@ -62,7 +79,8 @@ pub(crate) fn byline(text: &str) -> Option<&str> {
     if lower.len() != text.len() || text.len() > 100 || text.ends_with('.') && words::count(text) > 8 {
         return None;
     }
-    let of_review = ["medically reviewed by", "reviewed by", "fact checked by", "fact-checked by", "edited by", "medical review by", "photo by"];
+    let of_review =
+        ["medically reviewed by", "reviewed by", "fact checked by", "fact-checked by", "edited by", "medical review by", "photo by"];
     if of_review.iter().any(|label| lower.starts_with(label)) {
         return Some("");
     }
@@ -75,17 +93,20 @@ pub(crate) fn byline(text: &str) -> Option<&str> {
 fn is_name(text: &str) -> bool {
     let small = ["and", "of", "the", "de", "van", "von", "der", "la", "for"];
     let count = words::count(text);
-    (1..=10).contains(&count) && text.split_whitespace().all(|word| {
-        let first = word.chars().find(|c| c.is_alphanumeric());
-        first.is_none_or(|c| !c.is_lowercase()) || small.contains(&word.trim_matches(','))
-    })
+    (1..=10).contains(&count)
+        && text.split_whitespace().all(|word| {
+            let first = word.chars().find(|c| c.is_alphanumeric());
+            first.is_none_or(|c| !c.is_lowercase()) || small.contains(&word.trim_matches(','))
+        })
 }
 
 fn is_reading_time(text: &str) -> bool {
     let key = words::key(text);
     let tokens: Vec<&str> = key.split(' ').collect();
     let number = tokens.iter().any(|t| t.bytes().next().is_some_and(|b| b.is_ascii_digit()));
-    number && tokens.len() <= 5 && (key.contains("min read") || key.contains("minute read") || key.contains("minutes read") || key.starts_with("reading time"))
+    number
+        && tokens.len() <= 5
+        && (key.contains("min read") || key.contains("minute read") || key.contains("minutes read") || key.starts_with("reading time"))
 }
 
 /// What a block is, when its words alone show that it is part of the page.
@@ -130,16 +151,29 @@ fn is_sign_up(lower: &str) -> bool {
     ];
     let sentences = || lower.split(['.', '!', '?', '\n', ':']).map(str::trim);
     let imperative = sentences().any(|s| asks.iter().any(|(verb, nouns)| s.starts_with(verb) && nouns.iter().any(|noun| s.contains(noun))));
-    let boxed = ["added to the waitlist", "added to our waitlist", "delivered to your inbox", "straight to your inbox", "directly to your inbox"];
+    let boxed =
+        ["added to the waitlist", "added to our waitlist", "delivered to your inbox", "straight to your inbox", "directly to your inbox"];
     imperative || boxed.iter().any(|words| lower.contains(words))
 }
 
 fn is_notice(lower: &str) -> bool {
     let said = [
-        "for informational purposes only", "for information purposes only", "for educational purposes only", "not a substitute for professional",
-        "not a substitute for medical advice", "not intended as medical advice", "does not constitute medical advice", "not intended to diagnose",
-        "not be used as a substitute for professional", "not intended to be a substitute for", "contains affiliate links", "may earn a commission",
-        "we may receive compensation", "this site uses cookies", "this website uses cookies", "views expressed in this article",
+        "for informational purposes only",
+        "for information purposes only",
+        "for educational purposes only",
+        "not a substitute for professional",
+        "not a substitute for medical advice",
+        "not intended as medical advice",
+        "does not constitute medical advice",
+        "not intended to diagnose",
+        "not be used as a substitute for professional",
+        "not intended to be a substitute for",
+        "contains affiliate links",
+        "may earn a commission",
+        "we may receive compensation",
+        "this site uses cookies",
+        "this website uses cookies",
+        "views expressed in this article",
     ];
     said.iter().any(|words| lower.contains(words))
 }
@@ -147,18 +181,123 @@ fn is_notice(lower: &str) -> bool {
 fn is_button(lower: &str) -> bool {
     let key = words::key(lower);
     let exact = [
-        "share", "share this", "share this article", "share this post", "share on facebook", "share on twitter", "share on pinterest", "share on x",
-        "share on linkedin", "tweet", "pin", "pin it", "facebook", "twitter", "pinterest", "instagram", "linkedin", "whatsapp", "youtube", "email this",
-        "print", "print this", "copy link", "save", "skip to content", "skip to main content", "menu", "main menu", "home", "search", "close", "toggle navigation",
-        "back to top", "top", "previous", "next", "previous post", "next post", "previous article", "next article", "older posts", "newer posts", "load more",
-        "show more", "log in", "login", "log out", "sign in", "sign up", "register", "subscribe", "subscribe now", "newsletter", "cart", "shop", "blog", "about",
-        "about us", "contact", "contact us", "privacy policy", "privacy", "terms of service", "terms of use", "terms", "cookie policy", "cookie settings",
-        "accept cookies", "accept all", "advertisement", "sponsored", "ad", "leave a comment", "leave a reply", "no comments", "comments", "post a comment",
-        "continue reading", "read more", "learn more", "submit", "get started", "download", "listen", "faqs", "careers", "press", "sitemap", "uncategorized",
-        "jump to recipe", "print recipe", "jump to section", "in this article", "table of contents", "contents", "share via", "follow us", "like this",
+        "share",
+        "share this",
+        "share this article",
+        "share this post",
+        "share on facebook",
+        "share on twitter",
+        "share on pinterest",
+        "share on x",
+        "share on linkedin",
+        "tweet",
+        "pin",
+        "pin it",
+        "facebook",
+        "twitter",
+        "pinterest",
+        "instagram",
+        "linkedin",
+        "whatsapp",
+        "youtube",
+        "email this",
+        "print",
+        "print this",
+        "copy link",
+        "save",
+        "skip to content",
+        "skip to main content",
+        "menu",
+        "main menu",
+        "home",
+        "search",
+        "close",
+        "toggle navigation",
+        "back to top",
+        "top",
+        "previous",
+        "next",
+        "previous post",
+        "next post",
+        "previous article",
+        "next article",
+        "older posts",
+        "newer posts",
+        "load more",
+        "show more",
+        "log in",
+        "login",
+        "log out",
+        "sign in",
+        "sign up",
+        "register",
+        "subscribe",
+        "subscribe now",
+        "newsletter",
+        "cart",
+        "shop",
+        "blog",
+        "about",
+        "about us",
+        "contact",
+        "contact us",
+        "privacy policy",
+        "privacy",
+        "terms of service",
+        "terms of use",
+        "terms",
+        "cookie policy",
+        "cookie settings",
+        "accept cookies",
+        "accept all",
+        "advertisement",
+        "sponsored",
+        "ad",
+        "leave a comment",
+        "leave a reply",
+        "no comments",
+        "comments",
+        "post a comment",
+        "continue reading",
+        "read more",
+        "learn more",
+        "submit",
+        "get started",
+        "download",
+        "listen",
+        "faqs",
+        "careers",
+        "press",
+        "sitemap",
+        "uncategorized",
+        "jump to recipe",
+        "print recipe",
+        "jump to section",
+        "in this article",
+        "table of contents",
+        "contents",
+        "share via",
+        "follow us",
+        "like this",
     ];
-    let counted = key.split_once(' ').is_some_and(|(n, rest)| n.bytes().all(|b| b.is_ascii_digit()) && matches!(rest, "shares" | "comments" | "likes" | "views" | "comment" | "share" | "tweets"));
-    let labelled = ["posted in", "filed under", "tagged", "tags:", "categories:", "category:", "posted under", "share:", "share this:", "previous:", "next:", "image credit", "photo credit"];
+    let counted = key.split_once(' ').is_some_and(|(n, rest)| {
+        n.bytes().all(|b| b.is_ascii_digit()) && matches!(rest, "shares" | "comments" | "likes" | "views" | "comment" | "share" | "tweets")
+    });
+    let labelled = [
+        "posted in",
+        "filed under",
+        "tagged",
+        "tags:",
+        "categories:",
+        "category:",
+        "posted under",
+        "share:",
+        "share this:",
+        "previous:",
+        "next:",
+        "image credit",
+        "photo credit",
+    ];
     exact.contains(&key.as_str()) || counted || labelled.iter().any(|label| lower.starts_with(label))
 }
 
@@ -172,7 +311,24 @@ fn is_menu(text: &str) -> bool {
 
 /// Words under an image: marked as such, or the description of a person in a picture.
 fn is_caption(text: &str, lower: &str) -> bool {
-    let marked = ["photo:", "photo by", "photo credit", "image:", "image by", "image credit", "image courtesy", "credit:", "caption:", "picture:", "pictured:", "illustration:", "photograph:", "video:", "infographic:", "photo courtesy"];
+    let marked = [
+        "photo:",
+        "photo by",
+        "photo credit",
+        "image:",
+        "image by",
+        "image credit",
+        "image courtesy",
+        "credit:",
+        "caption:",
+        "picture:",
+        "pictured:",
+        "illustration:",
+        "photograph:",
+        "video:",
+        "infographic:",
+        "photo courtesy",
+    ];
     let agencies = ["getty images", "shutterstock", "istock", "unsplash", "pexels", "adobe stock"];
     if marked.iter().any(|mark| lower.starts_with(mark)) || agencies.iter().any(|agency| lower.contains(agency)) {
         return true;
@@ -189,8 +345,66 @@ fn has_glued_number(text: &str) -> bool {
 }
 
 fn shows_person(tokens: &[String]) -> bool {
-    let people = ["woman", "man", "mother", "father", "mom", "mum", "dad", "couple", "parent", "nurse", "doctor", "girl", "boy", "person", "family", "midwife", "baby", "child", "toddler", "grandmother", "grandfather"];
-    let doing = ["with", "holding", "sitting", "standing", "lying", "smiling", "looking", "using", "wearing", "touching", "stretching", "sleeping", "feeding", "nursing", "breastfeeding", "drinking", "eating", "walking", "running", "talking", "reading", "working", "lifting", "carrying", "rubbing", "pouring", "preparing", "checking", "cleaning", "cooking", "clutching", "doing", "pushing", "massaging", "in"];
+    let people = [
+        "woman",
+        "man",
+        "mother",
+        "father",
+        "mom",
+        "mum",
+        "dad",
+        "couple",
+        "parent",
+        "nurse",
+        "doctor",
+        "girl",
+        "boy",
+        "person",
+        "family",
+        "midwife",
+        "baby",
+        "child",
+        "toddler",
+        "grandmother",
+        "grandfather",
+    ];
+    let doing = [
+        "with",
+        "holding",
+        "sitting",
+        "standing",
+        "lying",
+        "smiling",
+        "looking",
+        "using",
+        "wearing",
+        "touching",
+        "stretching",
+        "sleeping",
+        "feeding",
+        "nursing",
+        "breastfeeding",
+        "drinking",
+        "eating",
+        "walking",
+        "running",
+        "talking",
+        "reading",
+        "working",
+        "lifting",
+        "carrying",
+        "rubbing",
+        "pouring",
+        "preparing",
+        "checking",
+        "cleaning",
+        "cooking",
+        "clutching",
+        "doing",
+        "pushing",
+        "massaging",
+        "in",
+    ];
     let article = matches!(tokens.first().map(String::as_str), Some("a" | "an"));
     let start = usize::from(article);
     let Some(at) = tokens.iter().skip(start).take(3).position(|t| people.contains(&t.as_str())).map(|i| i + start) else { return false };
@@ -204,6 +418,28 @@ fn shows_person(tokens: &[String]) -> bool {
 pub(crate) fn is_about_publisher(text: &str) -> bool {
     let tokens = words::tokens(text);
     let says_is = tokens.iter().take(8).any(|t| matches!(t.as_str(), "is" | "are" | "provides" | "offers" | "helps"));
-    let kinds = ["app", "company", "platform", "site", "website", "publisher", "community", "organisation", "organization", "charity", "brand", "provider", "practice", "clinic", "newsletter", "magazine", "startup", "nonprofit", "blog", "network", "service"];
+    let kinds = [
+        "app",
+        "company",
+        "platform",
+        "site",
+        "website",
+        "publisher",
+        "community",
+        "organisation",
+        "organization",
+        "charity",
+        "brand",
+        "provider",
+        "practice",
+        "clinic",
+        "newsletter",
+        "magazine",
+        "startup",
+        "nonprofit",
+        "blog",
+        "network",
+        "service",
+    ];
     says_is && tokens.iter().any(|t| kinds.contains(&t.as_str()))
 }

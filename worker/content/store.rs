@@ -24,14 +24,9 @@ pub async fn find_series(conn: &mut PgConnection, name: &str) -> sqlx::Result<Op
 pub async fn series(conn: &mut PgConnection, name: &str, now: Timestamp) -> sqlx::Result<i64> {
     if find_series(conn, name).await?.is_none() {
         let topic = topic(conn, name, now).await?;
-        sqlx::query!(
-            "INSERT INTO series (name, topic_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            name,
-            topic,
-            to_db(now)
-        )
-        .execute(&mut *conn)
-        .await?;
+        sqlx::query!("INSERT INTO series (name, topic_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", name, topic, to_db(now))
+            .execute(&mut *conn)
+            .await?;
     }
     sqlx::query_scalar!("SELECT id FROM series WHERE lower(name) = lower($1) ORDER BY name = $1 DESC LIMIT 1 FOR UPDATE", name)
         .fetch_one(conn)

@@ -47,12 +47,16 @@ impl Naming {
             return heading;
         }
         let parent = above.iter().rev().map(|above| self.calm(headings::bare(above))).find(|above| can_be_context(above));
-        let context = parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(shorten(&self.calm(&self.title), 45)));
+        let context =
+            parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(shorten(&self.calm(&self.title), 45)));
         if words::count(&heading) == 0 {
             return context.unwrap_or_default();
         }
         match context.filter(|context| !says(&heading, context) && !context.is_empty()) {
-            Some(context) => first_that_fits(&[format!("{context}: {}", self.lower_first(&heading)), format!("{context}: {}", self.lower_first(&without_brackets(&heading)))]),
+            Some(context) => first_that_fits(&[
+                format!("{context}: {}", self.lower_first(&heading)),
+                format!("{context}: {}", self.lower_first(&without_brackets(&heading))),
+            ]),
             None => heading,
         }
     }
@@ -87,7 +91,9 @@ impl Naming {
         let tokens = words::tokens(heading);
         let telling: Vec<&String> = tokens.iter().filter(|t| !words::is_empty_word(t) && !headings::is_general(t)).collect();
         let on_topic = self.topic.as_ref().is_some_and(|topic| telling.iter().any(|t| words::tokens(topic).contains(t)));
-        headings::is_dependent(heading) || headings::role(heading) != headings::Role::Body || (telling.len() <= 1 && tokens.len() <= 3 && !(on_topic && tokens.len() > 1))
+        headings::is_dependent(heading)
+            || headings::role(heading) != headings::Role::Body
+            || (telling.len() <= 1 && tokens.len() <= 3 && !(on_topic && tokens.len() > 1))
     }
 
     /// A heading in capitals becomes one in lower case; words that the text has in capitals keep them.
@@ -108,7 +114,8 @@ impl Naming {
     fn lower_first(&self, text: &str) -> String {
         let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '-' || *c == '\'').collect();
         let lower = word.to_lowercase();
-        let common = self.forms.contains(&lower) || !self.forms.contains(&word) || words::is_empty_word(&lower) || headings::is_general(&lower);
+        let common =
+            self.forms.contains(&lower) || !self.forms.contains(&word) || words::is_empty_word(&lower) || headings::is_general(&lower);
         if common && word.chars().skip(1).all(|c| !c.is_uppercase()) && word != "I" { lower + &text[word.len()..] } else { text.to_owned() }
     }
 
@@ -169,7 +176,8 @@ fn topic(title: &str, document: &Document, forms: &HashSet<String>) -> Option<St
 /// A single word is only taken where a noun is likely: at the start, or after "of", "with", "is", a number.
 fn leads_to_noun(before: &[&str]) -> bool {
     let Some(last) = before.last().map(|word| words::key(word)) else { return true };
-    matches!(last.as_str(), "of" | "with" | "is" | "about" | "for" | "from" | "to" | "on" | "the" | "a" | "an" | "your" | "and") || headings::is_general(&last)
+    matches!(last.as_str(), "of" | "with" | "is" | "about" | "for" | "from" | "to" | "on" | "the" | "a" | "an" | "your" | "and")
+        || headings::is_general(&last)
 }
 
 /// A run of words that can be a subject: no empty word in it, no general word at its ends.
@@ -246,7 +254,8 @@ pub(crate) fn shorten(text: &str, most: usize) -> String {
     }
     let end = text.char_indices().nth(most.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
     let head = &text[..end];
-    let clause = [": ", " – ", " — ", "; ", ", "].iter().filter_map(|mark| head.rfind(mark)).max().filter(|at| head[..*at].chars().count() >= 30);
+    let clause =
+        [": ", " – ", " — ", "; ", ", "].iter().filter_map(|mark| head.rfind(mark)).max().filter(|at| head[..*at].chars().count() >= 30);
     match clause {
         Some(at) => head[..at].to_owned(),
         None => format!("{}…", head[..head.rfind(' ').unwrap_or(end)].trim_end_matches([',', ';', ':', '-', ' '])),

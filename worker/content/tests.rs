@@ -54,8 +54,43 @@ fn check_tips(article: &Article) -> Result<(), TestCaseError> {
 
 fn line() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
-        "heat", "Rest", "helps", "the", "back.", "of", "Pain", "and", "sleep", "Dr.", "[1]", "[2, 3]", "*often*", "**never**", "a_b", "e.g.", "`code [^1]`", "5)", "1.", "-", "#", "<b>x</b>",
-        "[link](mailto:desk@example.org)", "![alt](x.png)", "you", "it", "is", "(Example, 2020)", "“so”", "naïve", "日本", "&amp;", "!", "~~no~~", "|", "\\", ":",
+        "heat",
+        "Rest",
+        "helps",
+        "the",
+        "back.",
+        "of",
+        "Pain",
+        "and",
+        "sleep",
+        "Dr.",
+        "[1]",
+        "[2, 3]",
+        "*often*",
+        "**never**",
+        "a_b",
+        "e.g.",
+        "`code [^1]`",
+        "5)",
+        "1.",
+        "-",
+        "#",
+        "<b>x</b>",
+        "[link](mailto:desk@example.org)",
+        "![alt](x.png)",
+        "you",
+        "it",
+        "is",
+        "(Example, 2020)",
+        "“so”",
+        "naïve",
+        "日本",
+        "&amp;",
+        "!",
+        "~~no~~",
+        "|",
+        "\\",
+        ":",
     ]);
     prop::collection::vec(words, 1..30).prop_map(|words| words.join(" "))
 }
@@ -63,8 +98,22 @@ fn line() -> impl Strategy<Value = String> {
 fn heading() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
-            "The cause: Heat", "The remedy", "Symptoms", "Treatment", "Introduction", "Conclusion", "References", "Recent posts", "How it works", "Massage", "1. First thing", "Why?", "Step 2: Go", "About the author",
-        ]).prop_map(str::to_owned),
+            "The cause: Heat",
+            "The remedy",
+            "Symptoms",
+            "Treatment",
+            "Introduction",
+            "Conclusion",
+            "References",
+            "Recent posts",
+            "How it works",
+            "Massage",
+            "1. First thing",
+            "Why?",
+            "Step 2: Go",
+            "About the author",
+        ])
+        .prop_map(str::to_owned),
         line(),
     ]
 }

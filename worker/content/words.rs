@@ -44,17 +44,18 @@ pub(crate) fn prose_share(tokens: &[String]) -> usize {
 }
 
 const EMPTY: &[&str] = &[
-    "a", "about", "all", "also", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "but", "by", "can", "could", "do",
-    "does", "during", "each", "for", "from", "get", "had", "has", "have", "her", "here", "his", "how", "i", "if", "in", "into", "is", "it", "it's",
-    "its", "just", "may", "might", "more", "most", "my", "no", "nor", "not", "of", "on", "one", "or", "our", "out", "over", "really", "s", "shall",
-    "she", "should", "so", "some", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "too", "up",
-    "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with", "without", "would", "you", "your",
+    "a", "about", "all", "also", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "but", "by", "can", "could",
+    "do", "does", "during", "each", "for", "from", "get", "had", "has", "have", "her", "here", "his", "how", "i", "if", "in", "into", "is",
+    "it", "it's", "its", "just", "may", "might", "more", "most", "my", "no", "nor", "not", "of", "on", "one", "or", "our", "out", "over",
+    "really", "s", "shall", "she", "should", "so", "some", "than", "that", "the", "their", "them", "then", "there", "these", "they",
+    "this", "those", "to", "too", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "why", "will",
+    "with", "without", "would", "you", "your",
 ];
 
 const PROSE: &[&str] = &[
-    "are", "be", "been", "but", "can", "could", "do", "does", "don't", "even", "had", "has", "have", "he", "how", "if", "is", "it", "it's", "its",
-    "just", "may", "might", "more", "most", "not", "often", "only", "our", "she", "should", "so", "some", "than", "that", "their", "them", "there",
-    "these", "they", "this", "those", "too", "was", "we", "were", "when", "while", "who", "will", "would", "you", "your",
+    "are", "be", "been", "but", "can", "could", "do", "does", "don't", "even", "had", "has", "have", "he", "how", "if", "is", "it", "it's",
+    "its", "just", "may", "might", "more", "most", "not", "often", "only", "our", "she", "should", "so", "some", "than", "that", "their",
+    "them", "there", "these", "they", "this", "those", "too", "was", "we", "were", "when", "while", "who", "will", "would", "you", "your",
 ];
 
 /// The text in lower case with single spaces, punctuation taken out: what a fingerprint is made of.

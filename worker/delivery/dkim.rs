@@ -67,9 +67,13 @@ impl Signer {
         match (settings.key_file.as_str(), settings.ed25519_key_file.as_str()) {
             ("", "") if settings.domain.is_empty() && settings.selector.is_empty() => Ok(None),
             ("", "") => wrong("domain or selector is set, and key_file is not: name the key, or leave all three empty"),
-            ("", _) => wrong("ed25519_key_file is set, and key_file is not: many receivers know RSA only, so Ed25519 goes beside it (RFC 8463)"),
+            ("", _) => {
+                wrong("ed25519_key_file is set, and key_file is not: many receivers know RSA only, so Ed25519 goes beside it (RFC 8463)")
+            }
             _ if !is_domain(&settings.domain) => wrong("domain must be the domain of `mail.from` or one above it, e.g. example.org"),
-            _ if !is_domain(&settings.selector) => wrong("selector must be the name under _domainkey where the public key stands, e.g. t2026"),
+            _ if !is_domain(&settings.selector) => {
+                wrong("selector must be the name under _domainkey where the public key stands, e.g. t2026")
+            }
             (_, ed25519) if !ed25519.is_empty() && !is_domain(&settings.ed25519_selector) => {
                 wrong("ed25519_selector must be a name of its own under _domainkey, e.g. t2026-ed25519")
             }

@@ -164,7 +164,9 @@ async fn remove_server(folder: &Path) -> anyhow::Result<()> {
     let began = tokio::time::Instant::now();
     loop {
         match EmbeddedPostgres::remove(folder) {
-            Err(PostgresError::InUse { .. }) if began.elapsed() < SERVER_ENDS_WITHIN => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(PostgresError::InUse { .. }) if began.elapsed() < SERVER_ENDS_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(100)).await
+            }
             removed => return Ok(removed?),
         }
     }

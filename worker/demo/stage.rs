@@ -124,7 +124,9 @@ async fn database(folder: &Folder, options: &Options, screen: &Screen) -> anyhow
 // A server of the operator's own is no remedy here: the demo never mails out of a database that is not its own.
 fn for_the_demo(error: PostgresError) -> anyhow::Error {
     match error {
-        PostgresError::NotFound { looked, remedy } => anyhow!("no Postgres was found (looked in {looked}): install it with `{remedy}`; it need not run"),
+        PostgresError::NotFound { looked, remedy } => {
+            anyhow!("no Postgres was found (looked in {looked}): install it with `{remedy}`; it need not run")
+        }
         error => error.into(),
     }
 }
@@ -190,6 +192,8 @@ async fn keyring(file: &Path, db: &Db) -> anyhow::Result<Keyring> {
         bail!("the demo's database is there, but its key file {} is not: start over with --fresh", file.display());
     }
     let keyring = Keyring::open(file, recorded.as_deref(), &ring::rand::SystemRandom::new())?;
-    sqlx::query!("UPDATE installation SET current_key_id = $1 WHERE current_key_id IS NULL", keyring.current_id()).execute(&db.pool).await?;
+    sqlx::query!("UPDATE installation SET current_key_id = $1 WHERE current_key_id IS NULL", keyring.current_id())
+        .execute(&db.pool)
+        .await?;
     Ok(keyring)
 }

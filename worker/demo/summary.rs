@@ -44,7 +44,10 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
         writeln!(text, "{note}")?;
     }
     let verdict = verdict(editions, i64::try_from(summary.mails)?);
-    writeln!(text, "\nIn every row planned = sent + failed + skipped + unconfirmed + cancelled + to do.\nWho has left or is suppressed is planned no more.")?;
+    writeln!(
+        text,
+        "\nIn every row planned = sent + failed + skipped + unconfirmed + cancelled + to do.\nWho has left or is suppressed is planned no more."
+    )?;
     writeln!(text, "{} mails were caught: {verdict}.\n", summary.mails)?;
     if editions.last().is_some_and(|edition| edition.counts.sent == 0) {
         writeln!(text, "Nobody was mailed in the last edition: the sample articles have no tip left for anyone. `--fresh` starts over.\n")?;
@@ -56,7 +59,10 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     writeln!(text, "inbox     {}", summary.inbox)?;
     writeln!(text, "pages     {}", summary.pages)?;
     if let Some(link) = a_way_out(stage) {
-        writeln!(text, "a link    {link}\n          leads out of the newest mail: a page with one button, and half an hour to think again")?;
+        writeln!(
+            text,
+            "a link    {link}\n          leads out of the newest mail: a page with one button, and half an hour to think again"
+        )?;
     }
     writeln!(text, "\nEnd it with Ctrl-C. Run again it goes on with the following weeks; `--fresh` starts over.")?;
     Ok(text)

@@ -73,7 +73,13 @@ async fn play_out(stage: &Stage, until: Timestamp, screen: &Screen, what: &str) 
     drop(bar);
     let EditionReport { edition, state, counts, counted, .. } = latest(stage).await?;
     let planned = counts.planned.unwrap_or(counted);
-    let ends = [("sent", counts.sent), ("failed", counts.failed), ("skipped", counts.skipped), ("unconfirmed", counts.unconfirmed), ("to do", counts.to_do)];
+    let ends = [
+        ("sent", counts.sent),
+        ("failed", counts.failed),
+        ("skipped", counts.skipped),
+        ("unconfirmed", counts.unconfirmed),
+        ("to do", counts.to_do),
+    ];
     let ends: Vec<String> = ends.iter().filter(|(_, number)| *number > 0).map(|(end, number)| format!("{number} {end}")).collect();
     screen.line(format_args!("{what:<9} edition of {edition} is {state}: {planned} planned, {}", ends.join(", ")));
     Ok(())
@@ -88,7 +94,12 @@ async fn settle(stage: &Stage) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     let rested = tokio::time::timeout(PATIENCE, at_rest).await;
-    rested.with_context(|| format!("the demo's worker is busy for {} minutes at one turn of the clock: RUST_LOG=debug tells with what", PATIENCE.as_secs() / 60))?
+    rested.with_context(|| {
+        format!(
+            "the demo's worker is busy for {} minutes at one turn of the clock: RUST_LOG=debug tells with what",
+            PATIENCE.as_secs() / 60
+        )
+    })?
 }
 
 async fn next_opening(stage: &Stage) -> anyhow::Result<Timestamp> {

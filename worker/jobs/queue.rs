@@ -32,10 +32,8 @@ pub(super) async fn run(app: Arc<App>, boot: String) {
 
 async fn work(app: Arc<App>, name: &str) -> Result<(), BoxDynError> {
     let config = Config::default().queue(QUEUE).batch_size(BATCH).heartbeat_interval(Duration::from_secs(5)).missed_heartbeats(6);
-    let backend = PostgresStorage::<Job>::new(&app.setup.db.pool)
-        .with_config(config)
-        .with_pubsub()
-        .poll_with_interval(Duration::from_secs(1));
+    let backend =
+        PostgresStorage::<Job>::new(&app.setup.db.pool).with_config(config).with_pubsub().poll_with_interval(Duration::from_secs(1));
     let worker = WorkerBuilder::new(name).backend(backend).data(app).concurrency(CONCURRENCY).build(handle);
     worker.run().await?;
     Ok(())

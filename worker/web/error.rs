@@ -32,79 +32,41 @@ pub(super) fn answer(web: &Web, result: Result<Response, Problem>) -> Response {
         Err(Problem::InvalidLink) => (
             StatusCode::NOT_FOUND,
             "This link does not work",
-            [
-                "It may have been cut off on its way. Please open it again from the letter, the whole of it.",
-                "Nothing was changed.",
-            ],
+            ["It may have been cut off on its way. Please open it again from the letter, the whole of it.", "Nothing was changed."],
         ),
         Err(Problem::WrongForm) => (
             StatusCode::BAD_REQUEST,
             "That was not understood",
-            [
-                "Please go back to the letter, open its link and press the button there.",
-                "Nothing was changed.",
-            ],
+            ["Please go back to the letter, open its link and press the button there.", "Nothing was changed."],
         ),
         Err(Problem::Failed(error)) => {
             tracing::error!(error = format!("{error:#}"), "a page failed");
-            return message(
-                web,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Something failed on our side",
-                &FAILED,
-            );
+            return message(web, StatusCode::SERVICE_UNAVAILABLE, "Something failed on our side", &FAILED);
         }
     };
     message(web, status, heading, &paragraphs)
 }
 
-const FAILED: [&str; 2] = [
-    "Please try again in a few minutes.",
-    "If you were unsubscribing: open the link again then, and the page will show how it stands.",
-];
+const FAILED: [&str; 2] =
+    ["Please try again in a few minutes.", "If you were unsubscribing: open the link again then, and the page will show how it stands."];
 
 /// The page for every path that there is not.
 pub(super) async fn no_page(State(web): State<Web>) -> Response {
-    message(
-        &web,
-        StatusCode::NOT_FOUND,
-        "There is no such page",
-        &["Please look at the address once more."],
-    )
+    message(&web, StatusCode::NOT_FOUND, "There is no such page", &["Please look at the address once more."])
 }
 
 /// The page for a request of a kind that a path does not take.
 pub(super) async fn no_method(State(web): State<Web>) -> Response {
-    message(
-        &web,
-        StatusCode::METHOD_NOT_ALLOWED,
-        "This page cannot do that",
-        &["Nothing was changed."],
-    )
+    message(&web, StatusCode::METHOD_NOT_ALLOWED, "This page cannot do that", &["Nothing was changed."])
 }
 
 /// The page after a fault of ours that ended a request.
 pub(super) fn panicked(web: &Web) -> Response {
     tracing::error!("a page panicked");
-    message(
-        web,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "Something failed on our side",
-        &FAILED,
-    )
+    message(web, StatusCode::INTERNAL_SERVER_ERROR, "Something failed on our side", &FAILED)
 }
 
 fn message(web: &Web, status: StatusCode, heading: &str, paragraphs: &[&str]) -> Response {
-    let paragraphs = paragraphs
-        .iter()
-        .map(|paragraph| (*paragraph).to_owned())
-        .collect();
-    page(
-        status,
-        &Message {
-            frame: Frame::of(&web.site),
-            heading: heading.to_owned(),
-            paragraphs,
-        },
-    )
+    let paragraphs = paragraphs.iter().map(|paragraph| (*paragraph).to_owned()).collect();
+    page(status, &Message { frame: Frame::of(&web.site), heading: heading.to_owned(), paragraphs })
 }

@@ -20,9 +20,7 @@ pub(super) async fn alive() -> &'static str {
 pub(super) async fn ready(State(web): State<Web>) -> Response {
     match tokio::time::timeout(PATIENCE, schema_is_current(&web)).await {
         Ok(Ok(true)) => "ready\n".into_response(),
-        Ok(Ok(false)) => {
-            not_ready("the database's schema is not up to date: run `tidings migrate`")
-        }
+        Ok(Ok(false)) => not_ready("the database's schema is not up to date: run `tidings migrate`"),
         Ok(Err(error)) => {
             tracing::warn!(error = format!("{error:#}"), "not ready");
             not_ready("the database does not answer as it should")
@@ -37,9 +35,5 @@ async fn schema_is_current(web: &Web) -> anyhow::Result<bool> {
 }
 
 fn not_ready(why: &str) -> Response {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        format!("not ready: {why}\n"),
-    )
-        .into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
 }

@@ -17,17 +17,7 @@ use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
 use tokio::sync::Mutex;
 
 /// Every state of a delivery, so that one which no delivery is in shows 0 and does not vanish.
-const STATES: [&str; 9] = [
-    "queued",
-    "claimed",
-    "handing_over",
-    "sent",
-    "deferred",
-    "failed",
-    "skipped",
-    "unconfirmed",
-    "cancelled",
-];
+const STATES: [&str; 9] = ["queued", "claimed", "handing_over", "sent", "deferred", "failed", "skipped", "unconfirmed", "cancelled"];
 
 /// Every state of an edition that has not ended.
 const EDITION_STATES: [&str; 5] = ["planning", "scheduled", "running", "held", "paused"];
@@ -36,9 +26,7 @@ const EDITION_STATES: [&str; 5] = ["planning", "scheduled", "running", "held", "
 const JOB_STATES: [&str; 6] = ["Pending", "Queued", "Running", "Done", "Failed", "Killed"];
 
 /// Seconds; a hand-over takes milliseconds on a near relay and minutes on one that makes us wait.
-const BUCKETS: [f64; 12] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0,
-];
+const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
 
 const KEPT: SignedDuration = SignedDuration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,9 +40,8 @@ pub(super) struct Cache(Mutex<Option<Timestamp>>);
 /// Begins to record, once for a process; before it every count goes nowhere.
 pub fn start() -> &'static PrometheusHandle {
     RECORDER.get_or_init(|| {
-        let builder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
-            .expect("there are buckets");
+        let builder =
+            PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS).expect("there are buckets");
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         // Another recorder could only be a test's own; then ours shows what it is given directly.
@@ -76,53 +63,21 @@ pub(super) async fn show(State(web): State<Web>) -> Response {
         Err(_) => metrics::gauge!("tidings_database_up").set(0),
     }
     recorder.run_upkeep();
-    (
-        StatusCode::OK,
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        recorder.render(),
-    )
-        .into_response()
+    (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render()).into_response()
 }
 
 fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
-    describe_gauge!(
-        "tidings_database_up",
-        "1 when the gauges below were read from the database just now or some seconds ago"
-    );
-    describe_gauge!(
-        "tidings_deliveries",
-        "Deliveries of this month and the last, by state"
-    );
-    describe_gauge!(
-        "tidings_last_replies",
-        "The same deliveries, by the code of the relay's last answer"
-    );
-    describe_gauge!(
-        "tidings_queue_depth",
-        "Deliveries that are due and wait to be claimed"
-    );
-    describe_gauge!(
-        "tidings_queue_age_seconds",
-        "How long the longest waiting of them has been due"
-    );
+    describe_gauge!("tidings_database_up", "1 when the gauges below were read from the database just now or some seconds ago");
+    describe_gauge!("tidings_deliveries", "Deliveries of this month and the last, by state");
+    describe_gauge!("tidings_last_replies", "The same deliveries, by the code of the relay's last answer");
+    describe_gauge!("tidings_queue_depth", "Deliveries that are due and wait to be claimed");
+    describe_gauge!("tidings_queue_age_seconds", "How long the longest waiting of them has been due");
     describe_gauge!("tidings_editions", "Editions that are not ended, by state");
-    describe_gauge!(
-        "tidings_jobs",
-        "Jobs of the queue that wakes workers, by state"
-    );
+    describe_gauge!("tidings_jobs", "Jobs of the queue that wakes workers, by state");
     describe_gauge!("tidings_workers", "Worker processes that have not ended");
-    describe_histogram!(
-        "tidings_hand_over_seconds",
-        "From the envelope to the relay's answer, in this process"
-    );
-    describe_counter!(
-        "tidings_relay_replies_total",
-        "Answers of relays to this process, by relay and code"
-    );
+    describe_histogram!("tidings_hand_over_seconds", "From the envelope to the relay's answer, in this process");
+    describe_counter!("tidings_relay_replies_total", "Answers of relays to this process, by relay and code");
 }
 
 async fn refresh(web: &Web) -> sqlx::Result<()> {
@@ -141,9 +96,7 @@ async fn refresh(web: &Web) -> sqlx::Result<()> {
 async fn read_gauges(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
     let mut tx = conn.begin().await?;
     // On a ledger of millions a scrape gives up rather than be a load.
-    sqlx::query("SET LOCAL statement_timeout = '4s'")
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query("SET LOCAL statement_timeout = '4s'").execute(&mut *tx).await?;
     read_deliveries(&mut tx, now).await?;
     read_waiting(&mut tx, now).await?;
     read_work(&mut tx).await?;
@@ -159,16 +112,10 @@ async fn read_deliveries(conn: &mut PgConnection, now: Timestamp) -> sqlx::Resul
     )
     .fetch_all(conn)
     .await?;
-    set_all(
-        "tidings_deliveries",
-        &STATES,
-        rows.iter().map(|row| (row.state.as_str(), row.count)),
-    );
+    set_all("tidings_deliveries", &STATES, rows.iter().map(|row| (row.state.as_str(), row.count)));
     let mut replies = BTreeMap::new();
     for row in &rows {
-        let code = row
-            .reply_code
-            .map_or("none".to_owned(), |code| code.to_string());
+        let code = row.reply_code.map_or("none".to_owned(), |code| code.to_string());
         *replies.entry(code).or_insert(0) += row.count;
     }
     for (code, count) in replies {
@@ -198,40 +145,18 @@ async fn read_work(conn: &mut PgConnection) -> sqlx::Result<()> {
     )
     .fetch_all(&mut *conn)
     .await?;
-    let workers =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM workers WHERE gone_at IS NULL"#)
-            .fetch_one(&mut *conn)
-            .await?;
+    let workers = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM workers WHERE gone_at IS NULL"#).fetch_one(&mut *conn).await?;
     // The queue's tables are made by its own migrations, so this one statement is not checked when compiling.
-    let jobs: Vec<(String, i64)> =
-        sqlx::query_as("SELECT status, count(*) FROM apalis.jobs GROUP BY status")
-            .fetch_all(conn)
-            .await?;
-    set_all(
-        "tidings_editions",
-        &EDITION_STATES,
-        editions.iter().map(|row| (row.state.as_str(), row.count)),
-    );
-    set_all(
-        "tidings_jobs",
-        &JOB_STATES,
-        jobs.iter().map(|(state, count)| (state.as_str(), *count)),
-    );
+    let jobs: Vec<(String, i64)> = sqlx::query_as("SELECT status, count(*) FROM apalis.jobs GROUP BY status").fetch_all(conn).await?;
+    set_all("tidings_editions", &EDITION_STATES, editions.iter().map(|row| (row.state.as_str(), row.count)));
+    set_all("tidings_jobs", &JOB_STATES, jobs.iter().map(|(state, count)| (state.as_str(), *count)));
     metrics::gauge!("tidings_workers").set(workers as f64);
     Ok(())
 }
 
-fn set_all<'a>(
-    name: &'static str,
-    states: &[&'static str],
-    found: impl Iterator<Item = (&'a str, i64)> + Clone,
-) {
+fn set_all<'a>(name: &'static str, states: &[&'static str], found: impl Iterator<Item = (&'a str, i64)> + Clone) {
     for state in states {
-        let count: i64 = found
-            .clone()
-            .filter(|(known, _)| known == state)
-            .map(|(_, count)| count)
-            .sum();
+        let count: i64 = found.clone().filter(|(known, _)| known == state).map(|(_, count)| count).sum();
         metrics::gauge!(name, "state" => *state).set(count as f64);
     }
 }

@@ -23,9 +23,7 @@ use axum::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
-use tower_http::{
-    catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
 
 /// The largest body that a form of ours, or a mail program's one-click post, may have.
 const MAX_BODY: usize = 16 * 1024;
@@ -49,13 +47,7 @@ impl Web {
     /// The pages of `site`, over `db`.
     pub fn new(db: Db, keyring: Keyring, site: Site, clock: Arc<dyn Clock>) -> Self {
         metrics::start();
-        Self {
-            db,
-            keyring,
-            site: Arc::new(site),
-            clock,
-            metrics: Arc::default(),
-        }
+        Self { db, keyring, site: Arc::new(site), clock, metrics: Arc::default() }
     }
 }
 
@@ -65,10 +57,7 @@ pub fn router(web: Web) -> Router {
         .route("/", get(pages::home))
         .route("/style.css", get(pages::style))
         .route("/robots.txt", get(pages::robots))
-        .route(
-            "/u/{token}",
-            get(public::unsubscribe::show).post(public::unsubscribe::act),
-        )
+        .route("/u/{token}", get(public::unsubscribe::show).post(public::unsubscribe::act))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
@@ -78,32 +67,18 @@ pub fn router(web: Web) -> Router {
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(log))
-        .layer(TimeoutLayer::with_status_code(
-            axum::http::StatusCode::SERVICE_UNAVAILABLE,
-            PATIENCE,
-        ))
-        .layer(CatchPanicLayer::custom(
-            move |_: Box<dyn std::any::Any + Send>| error::panicked(&panicked),
-        ))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| error::panicked(&panicked)))
         .layer(always(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(always(header::REFERRER_POLICY, "no-referrer"))
         .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .with_state(web)
 }
 
 /// Serves the routes on `listener` until `stop` ends; answers that are being made are finished.
-pub async fn serve(
-    listener: TcpListener,
-    web: Web,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(web))
-        .with_graceful_shutdown(stop)
-        .await
+pub async fn serve(listener: TcpListener, web: Web, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    axum::serve(listener, router(web)).with_graceful_shutdown(stop).await
 }
 
 fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
@@ -112,10 +87,7 @@ fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<Heade
 
 async fn log(request: Request, next: Next) -> Response {
     let method = request.method().clone();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("(none)".to_owned(), |path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)".to_owned(), |path| path.as_str().to_owned());
     let response = next.run(request).await;
     tracing::debug!(%method, route, status = response.status().as_u16(), "answered");
     response

@@ -20,16 +20,8 @@ pub(super) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// The frame of the publisher's pages.
     pub(super) fn of(site: &'a Site) -> Self {
-        let publisher = if site.name.is_empty() {
-            "Tidings"
-        } else {
-            &site.name
-        };
-        Self {
-            lang: &site.lang,
-            publisher,
-            postal_address: &site.postal_address,
-        }
+        let publisher = if site.name.is_empty() { "Tidings" } else { &site.name };
+        Self { lang: &site.lang, publisher, postal_address: &site.postal_address }
     }
 }
 
@@ -62,24 +54,12 @@ pub(super) async fn home(State(web): State<Web>) -> Response {
         format!("Letters from {publisher} are sent from here, to people who asked for them."),
         "Every letter carries a link at its end with which you can stop it. That works at once, and needs no login.".to_owned(),
     ];
-    page(
-        StatusCode::OK,
-        &Message {
-            heading: format!("Letters from {publisher}"),
-            paragraphs,
-            frame,
-        },
-    )
+    page(StatusCode::OK, &Message { heading: format!("Letters from {publisher}"), paragraphs, frame })
 }
 
 /// `/style.css`
 pub(super) async fn style(State(web): State<Web>) -> Response {
-    let fixed = |name: &str| {
-        FIXED
-            .iter()
-            .find(|(known, ..)| *known == name)
-            .map_or(("", ""), |(_, day, night)| (*day, *night))
-    };
+    let fixed = |name: &str| FIXED.iter().find(|(known, ..)| *known == name).map_or(("", ""), |(_, day, night)| (*day, *night));
     let palette = &web.site.palette;
     let style = Style {
         paper: fixed("paper"),
@@ -90,10 +70,8 @@ pub(super) async fn style(State(web): State<Web>) -> Response {
         edge: fixed("edge"),
         accent: (&palette.accent, &palette.dark_accent),
     };
-    let headers: [(HeaderName, &str); 2] = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-        (header::CACHE_CONTROL, "public, max-age=3600"),
-    ];
+    let headers: [(HeaderName, &str); 2] =
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=3600")];
     match style.render() {
         Ok(css) => (headers, css).into_response(),
         Err(error) => failed(&error),
@@ -115,9 +93,5 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
 
 fn failed(error: &askama::Error) -> Response {
     tracing::error!(%error, "a page could not be rendered");
-    (
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "This page could not be made. Please try again.",
-    )
-        .into_response()
+    (StatusCode::INTERNAL_SERVER_ERROR, "This page could not be made. Please try again.").into_response()
 }

@@ -13,12 +13,15 @@ fn fields(texts: &[&str]) -> Result<Vec<String>, RowError> {
 #[test]
 fn rows_come_with_their_lines_and_blank_lines_are_passed_over() {
     let found = read(b"\xef\xbb\xbfemail,name\r\n\r\na@example.org,\"Lind, Ana\"\nb@example.org,\"say \"\"hi\"\"\"\nlast,");
-    assert_eq!(found, [
-        (1, fields(&["email", "name"])),
-        (3, fields(&["a@example.org", "Lind, Ana"])),
-        (4, fields(&["b@example.org", "say \"hi\""])),
-        (5, fields(&["last", ""])),
-    ]);
+    assert_eq!(
+        found,
+        [
+            (1, fields(&["email", "name"])),
+            (3, fields(&["a@example.org", "Lind, Ana"])),
+            (4, fields(&["b@example.org", "say \"hi\""])),
+            (5, fields(&["last", ""])),
+        ]
+    );
 }
 
 #[test]
@@ -29,13 +32,16 @@ fn a_quoted_field_may_hold_line_ends() {
 #[test]
 fn a_quote_that_is_never_closed_costs_its_own_line_only() {
     let found = read(b"1\n2,\"open\n3,\"closed, fine\"\n4,\"open again\n5\n");
-    assert_eq!(found, [
-        (1, fields(&["1"])),
-        (2, Err(RowError::AfterQuote)),
-        (3, fields(&["3", "closed, fine"])),
-        (4, Err(RowError::OpenQuote)),
-        (5, fields(&["5"])),
-    ]);
+    assert_eq!(
+        found,
+        [
+            (1, fields(&["1"])),
+            (2, Err(RowError::AfterQuote)),
+            (3, fields(&["3", "closed, fine"])),
+            (4, Err(RowError::OpenQuote)),
+            (5, fields(&["5"])),
+        ]
+    );
 }
 
 #[test]

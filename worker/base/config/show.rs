@@ -16,23 +16,68 @@ pub(super) fn shown(config: &Config) -> String {
         out.push('\n');
     };
     let c = config;
-    section("site", &[("url", text(&c.site.url)), ("name", text(&c.site.name)), ("postal_address", text(&c.site.postal_address)),
-        ("disclaimer", text(&c.site.disclaimer)), ("colour", text(&c.site.colour)), ("language", text(&c.site.language))]);
+    section(
+        "site",
+        &[
+            ("url", text(&c.site.url)),
+            ("name", text(&c.site.name)),
+            ("postal_address", text(&c.site.postal_address)),
+            ("disclaimer", text(&c.site.disclaimer)),
+            ("colour", text(&c.site.colour)),
+            ("language", text(&c.site.language)),
+        ],
+    );
     section("mail", &[("from", text(&c.mail.from)), ("return_path", text(&c.mail.return_path)), ("helo", text(&c.mail.helo))]);
-    section("database", &[("url", text(&without_password(c.database.url.expose_secret()))), ("connections", c.database.connections.to_string()),
-        ("bin_folder", text(&c.database.bin_folder)), ("data_folder", text(&c.database.data_folder))]);
+    section(
+        "database",
+        &[
+            ("url", text(&without_password(c.database.url.expose_secret()))),
+            ("connections", c.database.connections.to_string()),
+            ("bin_folder", text(&c.database.bin_folder)),
+            ("data_folder", text(&c.database.data_folder)),
+        ],
+    );
     section("web", &[("host", text(&c.web.host)), ("port", c.web.port.to_string())]);
     let keys = c.key_file().map(|p| p.display().to_string()).unwrap_or_default();
     section("keys", &[("file", text(&keys))]);
     for (name, relay) in &c.relays {
-        section(&format!("relays.{name}"), &[("url", text(&without_password(relay.url.expose_secret()))), ("connections", relay.connections.to_string())]);
+        section(
+            &format!("relays.{name}"),
+            &[("url", text(&without_password(relay.url.expose_secret()))), ("connections", relay.connections.to_string())],
+        );
     }
-    section("delivery", &[("pretend", c.delivery.pretend.to_string()), ("lease", time(c.delivery.lease)), ("deadline", time(c.delivery.deadline)),
-        ("tolerance", time(c.delivery.tolerance)), ("first_retry", time(c.delivery.first_retry)), ("last_retry", time(c.delivery.last_retry)),
-        ("messages_per_connection", c.delivery.messages_per_connection.to_string()), ("claim", c.delivery.claim.to_string())]);
-    section("dkim", &[("domain", text(&c.dkim.domain)), ("selector", text(&c.dkim.selector)), ("key_file", text(&c.dkim.key_file)),
-        ("ed25519_selector", text(&c.dkim.ed25519_selector)), ("ed25519_key_file", text(&c.dkim.ed25519_key_file))]);
-    section("jobs", &[("sweep", text(&c.jobs.sweep)), ("prune", text(&c.jobs.prune)), ("partitions", text(&c.jobs.partitions)), ("keep_jobs", time(c.jobs.keep_jobs))]);
+    section(
+        "delivery",
+        &[
+            ("pretend", c.delivery.pretend.to_string()),
+            ("lease", time(c.delivery.lease)),
+            ("deadline", time(c.delivery.deadline)),
+            ("tolerance", time(c.delivery.tolerance)),
+            ("first_retry", time(c.delivery.first_retry)),
+            ("last_retry", time(c.delivery.last_retry)),
+            ("messages_per_connection", c.delivery.messages_per_connection.to_string()),
+            ("claim", c.delivery.claim.to_string()),
+        ],
+    );
+    section(
+        "dkim",
+        &[
+            ("domain", text(&c.dkim.domain)),
+            ("selector", text(&c.dkim.selector)),
+            ("key_file", text(&c.dkim.key_file)),
+            ("ed25519_selector", text(&c.dkim.ed25519_selector)),
+            ("ed25519_key_file", text(&c.dkim.ed25519_key_file)),
+        ],
+    );
+    section(
+        "jobs",
+        &[
+            ("sweep", text(&c.jobs.sweep)),
+            ("prune", text(&c.jobs.prune)),
+            ("partitions", text(&c.jobs.partitions)),
+            ("keep_jobs", time(c.jobs.keep_jobs)),
+        ],
+    );
     section("log", &[("format", text(&c.log.format))]);
     out.trim_end().to_owned()
 }

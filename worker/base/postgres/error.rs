@@ -47,7 +47,9 @@ pub enum PostgresError {
         found: String,
     },
     /// Postgres refuses to run as root and there is nobody else.
-    #[error("Postgres does not run as root, and there is neither an account `postgres` nor `nobody` to run it as: start tidings as an ordinary account")]
+    #[error(
+        "Postgres does not run as root, and there is neither an account `postgres` nor `nobody` to run it as: start tidings as an ordinary account"
+    )]
     NoAccount,
     /// The folder is not ours to use.
     #[error("{} holds other files: give a folder that is empty or missing for the embedded Postgres", folder.display())]
@@ -125,9 +127,7 @@ pub enum PostgresError {
 /// Names the file and the act in an error of the file system.
 pub(super) fn on<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PostgresError + 'a {
     move |source| match source.kind() {
-        io::ErrorKind::PermissionDenied if act == "opened" => {
-            PostgresError::NotOurs { folder: path.parent().unwrap_or(path).into() }
-        }
+        io::ErrorKind::PermissionDenied if act == "opened" => PostgresError::NotOurs { folder: path.parent().unwrap_or(path).into() },
         _ => PostgresError::File { act, path: path.into(), source },
     }
 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection};
 
-pub use error::PostgresError;
 use account::Account;
 use binaries::Binaries;
+pub use error::PostgresError;
 use keeper::Keeper;
 use place::{Place, Running};
 
@@ -152,8 +152,9 @@ async fn start(place: Place, held: place::Held, options: &Options) -> Result<Emb
 
 async fn check_extensions(server: &EmbeddedPostgres, binaries: &Binaries) -> Result<(), PostgresError> {
     let mut connection = connect(server.running.port, &server.password).await?;
-    let there: Vec<String> =
-        sqlx::query_scalar("SELECT name::text FROM pg_available_extensions WHERE name IN ('pgcrypto', 'hstore')").fetch_all(&mut connection).await?;
+    let there: Vec<String> = sqlx::query_scalar("SELECT name::text FROM pg_available_extensions WHERE name IN ('pgcrypto', 'hstore')")
+        .fetch_all(&mut connection)
+        .await?;
     connection.close().await?;
     if there.len() == 2 {
         return Ok(());

@@ -23,7 +23,9 @@ fn a_weekly_time_is_read_in_every_usual_spelling() {
 
 #[test]
 fn a_text_that_is_no_weekly_time_is_refused_with_an_example() {
-    for text in ["", "Tue", "09:00", "Tue 24:00", "Tue 9", "Tu 09:00", "Tue 09:00:00", "Tue 9:5", "Tue +9:00", "Foo 09:00", "Tuesdayish 09:00"] {
+    for text in
+        ["", "Tue", "09:00", "Tue 24:00", "Tue 9", "Tu 09:00", "Tue 09:00:00", "Tue 9:5", "Tue +9:00", "Foo 09:00", "Tuesdayish 09:00"]
+    {
         let error = Rule::at(text).unwrap_err().to_string();
         assert_eq!(error, format!("`{text}` is no weekly time: expected a weekday and a 24-hour time, such as `Tue 09:00`"));
     }

@@ -164,7 +164,10 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         }
         Command::Skip { name, json } => {
             let skipped = edition::skip(conn, &name, now).await?;
-            let sentence = format!("Left out what was late of {}: `tidings campaign report {name}` counts it as skipped, too late.", skipped.join(", "));
+            let sentence = format!(
+                "Left out what was late of {}: `tidings campaign report {name}` counts it as skipped, too late.",
+                skipped.join(", ")
+            );
             answer(json, json!({ "campaign": name, "skipped": skipped }), &sentence)
         }
         Command::Report(args) => report::run(conn, &args, ctx, &db.label).await,
@@ -197,7 +200,10 @@ async fn create(conn: &mut PgConnection, weekly: &Weekly, ctx: &Context) -> anyh
 async fn warn(conn: &mut PgConnection, campaign: &Campaign) -> anyhow::Result<()> {
     let provisions = store::provisions(conn, campaign).await?;
     if provisions.approved_tips == 0 {
-        eprintln!("Note: no tip of series `{0}` is approved yet: `tidings tip list --series {0}`, then `tidings tip approve`.", campaign.series);
+        eprintln!(
+            "Note: no tip of series `{0}` is approved yet: `tidings tip list --series {0}`, then `tidings tip approve`.",
+            campaign.series
+        );
     }
     if provisions.subscribers == 0 {
         eprintln!("Note: nobody is subscribed to its topic yet: `tidings subscriber add EMAIL --topic {}`.", campaign.series);

@@ -37,7 +37,9 @@ pub(super) async fn run(conn: &mut PgConnection, args: &Args, now: Timestamp) ->
     }
     match campaign.state {
         CampaignState::Cancelled => return say(&format!("Campaign `{}` is cancelled: no edition comes.", campaign.name)),
-        CampaignState::Paused => say(&format!("Campaign `{0}` is paused; these come if it is resumed: `tidings campaign resume {0}`.", campaign.name))?,
+        CampaignState::Paused => {
+            say(&format!("Campaign `{0}` is paused; these come if it is resumed: `tidings campaign resume {0}`.", campaign.name))?
+        }
         _ => {}
     }
     if days.is_empty() {

@@ -109,7 +109,9 @@ fn notes(name: &str, edition: &EditionReport) -> Vec<String> {
     let reason = edition.reason.as_deref().unwrap_or_default();
     match edition.state {
         EditionState::Held => {
-            notes.push(format!("held: {reason}. `tidings campaign release {name}` sends it, `tidings campaign skip {name}` leaves out what is late"));
+            notes.push(format!(
+                "held: {reason}. `tidings campaign release {name}` sends it, `tidings campaign skip {name}` leaves out what is late"
+            ));
         }
         EditionState::Skipped => notes.push(reason.to_owned()),
         EditionState::Scheduled | EditionState::Planning => notes.push(format!("first mail due {} UTC", next::utc(edition.starts_at))),
@@ -119,7 +121,10 @@ fn notes(name: &str, edition: &EditionReport) -> Vec<String> {
         notes.push("`tidings delivery list --state unconfirmed` shows those of which the relay's answer is unknown".to_owned());
     }
     if !counts.add_up_to(counts.planned.unwrap_or(edition.counted)) {
-        notes.push(format!("THE NUMBERS DO NOT ADD UP to {}: this is a fault of Tidings, please report it", counts.planned.unwrap_or(edition.counted)));
+        notes.push(format!(
+            "THE NUMBERS DO NOT ADD UP to {}: this is a fault of Tidings, please report it",
+            counts.planned.unwrap_or(edition.counted)
+        ));
     }
     notes.into_iter().map(|note| format!("{}: {note}", edition.edition)).collect()
 }

@@ -14,7 +14,9 @@ pub(super) async fn list(conn: &mut PgConnection, as_json: bool) -> anyhow::Resu
         return pretty(&campaigns.iter().map(json).collect::<Vec<_>>());
     }
     if campaigns.is_empty() {
-        return say("No campaigns yet: `tidings campaign create weekly NAME --series S --at \"Tue 09:00\" --zone Europe/London` makes one.");
+        return say(
+            "No campaigns yet: `tidings campaign create weekly NAME --series S --at \"Tue 09:00\" --zone Europe/London` makes one.",
+        );
     }
     let mut table = table(["campaign", "state", "series", "rule", "zone", "next edition"]);
     for campaign in &campaigns {
@@ -83,6 +85,8 @@ fn tips(provisions: &Provisions) -> String {
         (0, _) => "none is approved yet".to_owned(),
         (_, 0) => format!("{approved_tips} approved; those furthest on have had all of them and wait for more"),
         (_, weeks) if *furthest == 0 => format!("{approved_tips} approved, for {weeks} editions"),
-        (_, weeks) => format!("{approved_tips} approved; those furthest on have had {furthest}, so there are tips for {weeks} more editions"),
+        (_, weeks) => {
+            format!("{approved_tips} approved; those furthest on have had {furthest}, so there are tips for {weeks} more editions")
+        }
     }
 }

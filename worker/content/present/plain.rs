@@ -74,7 +74,8 @@ fn drop_gap(lines: &mut Vec<String>) {
 fn table<'a>(node: &'a AstNode<'a>, indent: &str, lines: &mut Vec<String>) {
     let rows: Vec<Vec<String>> = node.children().map(|row| row.children().map(inline).collect()).collect();
     let Some((names, body)) = rows.split_first() else { return };
-    let widths: Vec<usize> = (0..names.len()).map(|i| rows.iter().filter_map(|row| row.get(i)).map(|cell| columns(cell)).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> =
+        (0..names.len()).map(|i| rows.iter().filter_map(|row| row.get(i)).map(|cell| columns(cell)).max().unwrap_or(0)).collect();
     if widths.iter().sum::<usize>() + widths.len() * 2 + indent.len() <= WIDTH {
         for (index, row) in rows.iter().enumerate() {
             let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - columns(cell))));
@@ -87,7 +88,8 @@ fn table<'a>(node: &'a AstNode<'a>, indent: &str, lines: &mut Vec<String>) {
     }
     for row in body {
         for (index, (name, cell)) in names.iter().zip(row).enumerate() {
-            let (first, rest) = if index == 0 { (format!("{indent}- "), format!("{indent}  ")) } else { (format!("{indent}  "), format!("{indent}    ")) };
+            let (first, rest) =
+                if index == 0 { (format!("{indent}- "), format!("{indent}  ")) } else { (format!("{indent}  "), format!("{indent}    ")) };
             wrap(&format!("{name}: {cell}"), &first, &rest, lines);
         }
     }

@@ -110,7 +110,9 @@ fn understand(values: &Map<String, Value>, inner: &str, name: &str) -> Result<Fr
             "date" | "published" | "publishdate" | "pubdate" if front.date.is_none() => {
                 front.date = date(value).map_err(|message| fail(key, message))?;
             }
-            "url" | "canonical" | "canonical_url" | "canonicalurl" => front.url = url(value, front.url.take()).map_err(|message| fail(key, message))?,
+            "url" | "canonical" | "canonical_url" | "canonicalurl" => {
+                front.url = url(value, front.url.take()).map_err(|message| fail(key, message))?
+            }
             "weeks" => front.weeks = window(value).map_err(|message| fail(key, message))?,
             _ => {}
         }

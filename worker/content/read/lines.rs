@@ -42,7 +42,9 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
         }
         let current = units.last_mut().filter(|unit| unit.group == group);
         match (mark(bare), current) {
-            (Mark::Underlined(level), Some(unit)) if unit.mark == Mark::None && unit.text.len() <= 120 => unit.mark = Mark::Underlined(level),
+            (Mark::Underlined(level), Some(unit)) if unit.mark == Mark::None && unit.text.len() <= 120 => {
+                unit.mark = Mark::Underlined(level)
+            }
             (Mark::Underlined(_) | Mark::Rule, _) => units.push(Unit { text: bare.to_owned(), mark: Mark::Rule, group }),
             (Mark::None, Some(unit)) if goes_on(unit, previous, bare, width) => {
                 unit.text.push(' ');

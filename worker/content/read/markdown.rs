@@ -61,7 +61,9 @@ fn check_depth(text: &str, skipped: usize, name: &str) -> Result<(), ReadError> 
 }
 
 fn is_marker(part: &str) -> bool {
-    part.is_empty() || matches!(part, "-" | "*" | "+" | ">") || part.strip_suffix(['.', ')']).is_some_and(|n| n.len() < 10 && n.bytes().all(|b| b.is_ascii_digit()))
+    part.is_empty()
+        || matches!(part, "-" | "*" | "+" | ">")
+        || part.strip_suffix(['.', ')']).is_some_and(|n| n.len() < 10 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What has to be known of a block before its tree is rewritten.
@@ -204,7 +206,8 @@ fn without_tags(html: &str) -> String {
     let mut rest = html;
     while let Some(open) = rest.find('<') {
         out.push_str(&rest[..open]);
-        let end = if rest[open..].starts_with("<!--") { rest[open..].find("-->").map(|i| i + 3) } else { rest[open..].find('>').map(|i| i + 1) };
+        let end =
+            if rest[open..].starts_with("<!--") { rest[open..].find("-->").map(|i| i + 3) } else { rest[open..].find('>').map(|i| i + 1) };
         let Some(end) = end else {
             rest = "";
             break;

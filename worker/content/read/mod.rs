@@ -105,11 +105,7 @@ fn other_form(text: &str) -> Option<&'static str> {
 fn detect(text: &str, name: &str) -> Format {
     let lower = name.to_ascii_lowercase();
     let named = [".md", ".markdown", ".mdown", ".mkd"].iter().any(|ending| lower.ends_with(ending));
-    if named || front_matter::is_there(text) || has_atx_heading(text) {
-        Format::Markdown
-    } else {
-        Format::Text
-    }
+    if named || front_matter::is_there(text) || has_atx_heading(text) { Format::Markdown } else { Format::Text }
 }
 
 fn has_atx_heading(text: &str) -> bool {

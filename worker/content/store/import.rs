@@ -103,7 +103,13 @@ fn differences(known: &[(&str, &[String])], found: &[(&str, &[String])]) -> Opti
     Some(told.join(", "))
 }
 
-async fn insert_article(conn: &mut PgConnection, series_id: i64, article: &Article, source: &[u8], now: Timestamp) -> sqlx::Result<(i64, i64)> {
+async fn insert_article(
+    conn: &mut PgConnection,
+    series_id: i64,
+    article: &Article,
+    source: &[u8],
+    now: Timestamp,
+) -> sqlx::Result<(i64, i64)> {
     let article_id = sqlx::query_scalar!(
         "INSERT INTO articles (series_id, slug, url, created_at) VALUES ($1, $2, $3, $4) RETURNING id",
         series_id,
@@ -132,8 +138,19 @@ async fn insert_article(conn: &mut PgConnection, series_id: i64, article: &Artic
     Ok((article_id, revision_id))
 }
 
-async fn insert_segments(conn: &mut PgConnection, article_id: i64, revision_id: i64, article: &Article, now: Timestamp) -> sqlx::Result<()> {
-    let rows: Vec<Value> = article.tips.iter().enumerate().map(|(i, tip)| json!({ "position": i + 1, "path": tip.heading_path, "fingerprint": tip.fingerprint })).collect();
+async fn insert_segments(
+    conn: &mut PgConnection,
+    article_id: i64,
+    revision_id: i64,
+    article: &Article,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let rows: Vec<Value> = article
+        .tips
+        .iter()
+        .enumerate()
+        .map(|(i, tip)| json!({ "position": i + 1, "path": tip.heading_path, "fingerprint": tip.fingerprint }))
+        .collect();
     sqlx::query!(
         "INSERT INTO segments (article_id, position, heading_path, fingerprint, article_revision_id, created_at)
          SELECT $1, r.position, ARRAY(SELECT jsonb_array_elements_text(r.path)), r.fingerprint, $2, $3
@@ -148,7 +165,14 @@ async fn insert_segments(conn: &mut PgConnection, article_id: i64, revision_id: 
     Ok(())
 }
 
-async fn insert_tips(conn: &mut PgConnection, series_id: i64, article_id: i64, article: &Article, approve: bool, now: Timestamp) -> sqlx::Result<()> {
+async fn insert_tips(
+    conn: &mut PgConnection,
+    series_id: i64,
+    article_id: i64,
+    article: &Article,
+    approve: bool,
+    now: Timestamp,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO tips (series_id, segment_id, position, state, stage_from, stage_to, tags, created_at)
          SELECT $1, s.id, s.position + (SELECT coalesce(max(position), 0) FROM tips WHERE series_id = $1), $3, $4, $5, $6, $7
@@ -166,14 +190,25 @@ async fn insert_tips(conn: &mut PgConnection, series_id: i64, article_id: i64, a
     Ok(())
 }
 
-async fn insert_revisions(conn: &mut PgConnection, article_id: i64, revision_id: i64, article: &Article, now: Timestamp) -> sqlx::Result<()> {
-    let rows: Vec<Value> = article.tips.iter().enumerate().map(|(i, tip)| {
-        let related: Vec<Value> = tip.related.iter().map(|related| json!({ "text": related.text, "url": related.url })).collect();
-        json!({
-            "position": i + 1, "subject": tip.subject, "preheader": tip.preheader, "markdown": tip.markdown,
-            "section_url": tip.section_url, "related": related, "sources": tip.references,
+async fn insert_revisions(
+    conn: &mut PgConnection,
+    article_id: i64,
+    revision_id: i64,
+    article: &Article,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let rows: Vec<Value> = article
+        .tips
+        .iter()
+        .enumerate()
+        .map(|(i, tip)| {
+            let related: Vec<Value> = tip.related.iter().map(|related| json!({ "text": related.text, "url": related.url })).collect();
+            json!({
+                "position": i + 1, "subject": tip.subject, "preheader": tip.preheader, "markdown": tip.markdown,
+                "section_url": tip.section_url, "related": related, "sources": tip.references,
+            })
         })
-    }).collect();
+        .collect();
     sqlx::query!(
         "INSERT INTO tip_revisions (tip_id, number, subject, preheader, markdown, section_url, related, sources, article_revision_id, because, created_at)
          SELECT t.id, 1, r.subject, r.preheader, r.markdown, r.section_url, r.related, r.sources, $2, 'import', $3

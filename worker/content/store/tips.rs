@@ -193,7 +193,10 @@ pub async fn show(conn: &mut PgConnection, id: i64) -> Result<TipText, TipError>
 /// The ids of the drafts of a series, or of all.
 pub async fn drafts(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec<i64>, TipError> {
     let series = known_series(conn, series).await?;
-    let ids = sqlx::query_scalar!("SELECT id FROM tips WHERE state = 'draft' AND ($1::bigint IS NULL OR series_id = $1) ORDER BY series_id, position", series);
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM tips WHERE state = 'draft' AND ($1::bigint IS NULL OR series_id = $1) ORDER BY series_id, position",
+        series
+    );
     Ok(ids.fetch_all(conn).await?)
 }
 
@@ -212,9 +215,10 @@ async fn set_state(conn: &mut PgConnection, ids: &[i64], state: &str, act: &str,
     if let Some(unknown) = ids.iter().find(|id| known.binary_search(id).is_err()) {
         return Err(TipError::Unknown(*unknown));
     }
-    let changed = sqlx::query_scalar!("UPDATE tips SET state = $2, note = NULL WHERE id = ANY($1) AND state <> $2 RETURNING id", ids, state)
-        .fetch_all(&mut *conn)
-        .await?;
+    let changed =
+        sqlx::query_scalar!("UPDATE tips SET state = $2, note = NULL WHERE id = ANY($1) AND state <> $2 RETURNING id", ids, state)
+            .fetch_all(&mut *conn)
+            .await?;
     record(conn, act, &changed, state, now).await?;
     Ok(changed)
 }
@@ -222,7 +226,10 @@ async fn set_state(conn: &mut PgConnection, ids: &[i64], state: &str, act: &str,
 /// Edits a tip. New words make a new revision; gives its number, or nothing when the text stays as it is.
 pub async fn edit(conn: &mut PgConnection, id: i64, edit: &Edit, now: Timestamp) -> Result<Option<i32>, TipError> {
     check(edit)?;
-    sqlx::query_scalar!("SELECT id FROM tips WHERE id = $1 FOR UPDATE", id).fetch_optional(&mut *conn).await?.ok_or(TipError::Unknown(id))?;
+    sqlx::query_scalar!("SELECT id FROM tips WHERE id = $1 FOR UPDATE", id)
+        .fetch_optional(&mut *conn)
+        .await?
+        .ok_or(TipError::Unknown(id))?;
     if let Some(weeks) = edit.weeks {
         let (from, to) = (weeks.map(|weeks| weeks.from), weeks.map(|weeks| weeks.to));
         sqlx::query!("UPDATE tips SET stage_from = $2, stage_to = $3 WHERE id = $1", id, from, to).execute(&mut *conn).await?;
@@ -244,9 +251,13 @@ pub async fn edit(conn: &mut PgConnection, id: i64, edit: &Edit, now: Timestamp)
     .fetch_optional(&mut *conn)
     .await?;
     if let Some(number) = number {
-        sqlx::query!("UPDATE tips SET revision_id = r.id, note = NULL FROM tip_revisions r WHERE tips.id = $1 AND r.tip_id = $1 AND r.number = $2", id, number)
-            .execute(&mut *conn)
-            .await?;
+        sqlx::query!(
+            "UPDATE tips SET revision_id = r.id, note = NULL FROM tip_revisions r WHERE tips.id = $1 AND r.tip_id = $1 AND r.number = $2",
+            id,
+            number
+        )
+        .execute(&mut *conn)
+        .await?;
         record(conn, "edit", &[id], &format!("revision {number}"), now).await?;
     }
     Ok(number)
@@ -267,7 +278,10 @@ fn check(edit: &Edit) -> Result<(), TipError> {
 
 /// Moves a tip to another place of its series; gives its new position.
 pub async fn move_to(conn: &mut PgConnection, id: i64, place: Place, now: Timestamp) -> Result<usize, TipError> {
-    let series = sqlx::query_scalar!("SELECT series_id FROM tips WHERE id = $1", id).fetch_optional(&mut *conn).await?.ok_or(TipError::Unknown(id))?;
+    let series = sqlx::query_scalar!("SELECT series_id FROM tips WHERE id = $1", id)
+        .fetch_optional(&mut *conn)
+        .await?
+        .ok_or(TipError::Unknown(id))?;
     sqlx::query_scalar!("SELECT id FROM series WHERE id = $1 FOR UPDATE", series).fetch_one(&mut *conn).await?;
     let mut order = sqlx::query_scalar!("SELECT id FROM tips WHERE series_id = $1 ORDER BY position", series).fetch_all(&mut *conn).await?;
     order.retain(|other| *other != id);

@@ -89,8 +89,7 @@ impl DnsRecord {
 
     /// The whole record in the form of a zone file: a name, and strings of at most 255 octets.
     pub fn zone_line(&self, selector: &str, domain: &str) -> String {
-        let strings: Vec<String> =
-            self.0.as_bytes().chunks(255).map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece))).collect();
+        let strings: Vec<String> = self.0.as_bytes().chunks(255).map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece))).collect();
         format!("{selector}._domainkey.{domain}. IN TXT ( {} )", strings.join(" "))
     }
 }

@@ -118,7 +118,8 @@ pub async fn transactional(conn: &mut PgConnection, worker: i64, now: Timestamp,
 // The row is held, so that a burial waits for this claim and finds what it took: what a gone worker holds nobody looks for.
 // A renewal of the lease does not wait for it.
 async fn present(conn: &mut PgConnection, worker: i64) -> sqlx::Result<bool> {
-    let found = sqlx::query_scalar!("SELECT id FROM workers WHERE id = $1 AND gone_at IS NULL FOR KEY SHARE", worker).fetch_optional(conn).await?;
+    let found =
+        sqlx::query_scalar!("SELECT id FROM workers WHERE id = $1 AND gone_at IS NULL FOR KEY SHARE", worker).fetch_optional(conn).await?;
     Ok(found.is_some())
 }
 
@@ -177,9 +178,13 @@ async fn late_ones(conn: &mut PgConnection, edition_id: i64, open: &Open, now: T
 
 async fn hold(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timestamp) -> sqlx::Result<()> {
     let reason = format!("late by more than {:#}: release it or skip it", open.tolerance);
-    sqlx::query!("UPDATE editions SET state = 'held', resume_to = 'running', reason = $2 WHERE id = $1 AND state = 'running'", edition_id, reason)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "UPDATE editions SET state = 'held', resume_to = 'running', reason = $2 WHERE id = $1 AND state = 'running'",
+        edition_id,
+        reason
+    )
+    .execute(conn)
+    .await?;
     tracing::warn!(edition = edition_id, %now, "an edition is late and was put on hold: release it or skip it");
     Ok(())
 }

@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 
 /// Editions whose time has come are running from now on, though their planning may go on.
 pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<u64> {
-    let started = sqlx::query!("UPDATE editions SET state = 'running' WHERE state IN ('planning', 'scheduled') AND starts_at <= $1", to_db(now)).execute(conn).await?;
+    let started =
+        sqlx::query!("UPDATE editions SET state = 'running' WHERE state IN ('planning', 'scheduled') AND starts_at <= $1", to_db(now))
+            .execute(conn)
+            .await?;
     Ok(started.rows_affected())
 }
 
@@ -25,30 +28,14 @@ pub async fn editions_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Resu
 
 /// Whether a transactional delivery is due now.
 pub async fn transactional_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM deliveries WHERE edition_id IS NULL AND ready_at <= $1) AS "due!""#,
-        to_db(now)
-    )
-    .fetch_one(conn)
-    .await
-}
-
-// A conversation that ended before the body keeps its delivery for a moment, though it is due.
-async fn any_waits(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-            SELECT FROM deliveries d LEFT JOIN editions e ON e.id = d.edition_id
-            WHERE d.ready_at IS NOT NULL AND d.state = 'queued' AND d.due_at <= $1 AND coalesce(e.state = 'running', true)
-        ) AS "waits!""#,
-        to_db(now)
-    )
-    .fetch_one(conn)
-    .await
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM deliveries WHERE edition_id IS NULL AND ready_at <= $1) AS "due!""#, to_db(now))
+        .fetch_one(conn)
+        .await
 }
 
 /// Whether nothing is due in a running edition and nothing is claimed or being handed over, by anyone.
 pub async fn is_idle(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
-    if transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty() || any_waits(conn, now).await? {
+    if transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty() {
         return Ok(false);
     }
     // The scan is of whole partitions, so it comes last: only when all else says that there is nothing.

@@ -33,11 +33,8 @@ pub enum Ending {
         /// 5.1.1, 5.1.2, 5.1.3 or 5.1.10 to RCPT.
         refused_address: bool,
     },
-    /// The body was not begun: as if it had not been claimed, but not before `until`.
-    NotBegun {
-        /// When it may be claimed again; none: at once.
-        until: Option<Timestamp>,
-    },
+    /// The body was not begun: as if it had not been claimed.
+    NotBegun,
     /// The body began and no answer came.
     Unconfirmed,
 }
@@ -100,14 +97,9 @@ async fn count_accepted(conn: &mut PgConnection, records: &[Record]) -> sqlx::Re
         }
     }
     for (edition, n) in accepted {
-        sqlx::query!(
-            "UPDATE editions SET accepted = least(accepted + $2, $3) WHERE id = $1 AND accepted < $3",
-            edition,
-            n,
-            OPENING as i32
-        )
-        .execute(&mut *conn)
-        .await?;
+        sqlx::query!("UPDATE editions SET accepted = least(accepted + $2, $3) WHERE id = $1 AND accepted < $3", edition, n, OPENING as i32)
+            .execute(&mut *conn)
+            .await?;
     }
     Ok(())
 }
@@ -163,11 +155,11 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
         .iter()
         .map(|r| match r.ending {
             Ending::Deferred { until, .. } => Some(to_db(until)),
-            Ending::NotBegun { until } => until.map(to_db),
             _ => None,
         })
         .collect();
-    let counted: Vec<bool> = records.iter().map(|r| !matches!(r.ending, Ending::NotBegun { .. } | Ending::Deferred { counted: false, .. })).collect();
+    let counted: Vec<bool> =
+        records.iter().map(|r| !matches!(r.ending, Ending::NotBegun | Ending::Deferred { counted: false, .. })).collect();
     let codes: Vec<Option<i16>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| i16::try_from(x.code).ok())).collect();
     let enhanced: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.enhanced).map(|e| e.to_string())).collect();
     let replies: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().map(|x| x.to_string())).collect();
@@ -179,7 +171,7 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
             UPDATE deliveries d SET
                 state = r.state,
                 reason = r.reason,
-                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN coalesce(r.until, d.due_at) END,
+                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN d.due_at END,
                 attempts = d.attempts + r.counted::integer,
                 reply_code = coalesce(r.code, d.reply_code),
                 enhanced_code = CASE WHEN r.reply IS NULL THEN d.enhanced_code ELSE r.enhanced END,
@@ -226,7 +218,7 @@ fn state_after(ending: &Ending) -> &'static str {
         Ending::Sent => "sent",
         Ending::Deferred { .. } => "deferred",
         Ending::Failed { .. } => "failed",
-        Ending::NotBegun { .. } => "queued",
+        Ending::NotBegun => "queued",
         Ending::Unconfirmed => "unconfirmed",
     }
 }

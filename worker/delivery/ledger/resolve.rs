@@ -90,9 +90,10 @@ pub async fn resolve(conn: &mut PgConnection, id: i64, resolution: Resolution, n
 
 // Its state, or its campaign's where that is over.
 async fn lock_edition(conn: &mut PgConnection, id: i64) -> sqlx::Result<String> {
-    let campaign = sqlx::query_scalar!("SELECT state FROM campaigns WHERE id = (SELECT campaign_id FROM editions WHERE id = $1) FOR SHARE", id)
-        .fetch_one(&mut *conn)
-        .await?;
+    let campaign =
+        sqlx::query_scalar!("SELECT state FROM campaigns WHERE id = (SELECT campaign_id FROM editions WHERE id = $1) FOR SHARE", id)
+            .fetch_one(&mut *conn)
+            .await?;
     let edition = sqlx::query_scalar!("SELECT state FROM editions WHERE id = $1 FOR NO KEY UPDATE", id).fetch_one(conn).await?;
     Ok(if campaign == "cancelled" { campaign } else { edition })
 }

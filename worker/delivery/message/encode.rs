@@ -21,8 +21,7 @@ pub(super) fn cleaned(value: &str) -> Cow<'_, str> {
 
 /// ASCII text as encoded words, to be folded between them.
 pub(super) fn words(ascii: &str) -> String {
-    let words: Vec<String> =
-        ascii.as_bytes().chunks(WORD).map(|piece| format!("=?utf-8?B?{}?=", STANDARD.encode(piece))).collect();
+    let words: Vec<String> = ascii.as_bytes().chunks(WORD).map(|piece| format!("=?utf-8?B?{}?=", STANDARD.encode(piece))).collect();
     words.join(" ")
 }
 

@@ -3,8 +3,17 @@ use mail_parser::{HeaderValue, MessageParser, MimeHeaders};
 use proptest::prelude::*;
 
 const HEADERS: [&str; 11] = [
-    "From", "To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Content-Language",
-    "MIME-Version", "Content-Type",
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "List-Id",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "Content-Language",
+    "MIME-Version",
+    "Content-Type",
 ];
 
 fn address(text: &str) -> EmailAddress {
@@ -126,7 +135,16 @@ fn what_cannot_stand_in_a_header_is_refused() {
         assert!(matches!(build(&parts), Err(MessageError::ListId(_))), "{id}");
     }
     let long = format!("https://example.org/{}", "a".repeat(1000));
-    for link in ["", "http://example.org/u/t", "http://127.0.0.1.example.org/", "mailto:a@b.example", "https://x/ y", "https://x/>,<https://y", "https://x\r\nX: y", &long] {
+    for link in [
+        "",
+        "http://example.org/u/t",
+        "http://127.0.0.1.example.org/",
+        "mailto:a@b.example",
+        "https://x/ y",
+        "https://x/>,<https://y",
+        "https://x\r\nX: y",
+        &long,
+    ] {
         assert_eq!(build(&Parts { list: list("a.b", link), ..good.clone() }), Err(MessageError::Unsubscribe), "{link}");
     }
     assert!(build(&Parts { list: list("a.b", "http://127.0.0.1:8080/u/t"), ..good.clone() }).is_ok());

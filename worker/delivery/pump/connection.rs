@@ -133,9 +133,7 @@ impl Connection {
                 true
             }
             Err(error) => {
-                let pause = error
-                    .is_authentication()
-                    .then(|| format!("relay `{}` refused our authentication: {error}", self.outlet.name));
+                let pause = error.is_authentication().then(|| format!("relay `{}` refused our authentication: {error}", self.outlet.name));
                 self.scribe.record(not_begun(claimed, pause)).await;
                 self.outlet.is_down(&error.to_string());
                 self.rest().await;
@@ -188,12 +186,10 @@ impl Connection {
         let now = self.setup.clock.now();
         let (ending, reason) = match done.outcome {
             Outcome::Accepted => (Ending::Sent, None),
-            Outcome::Deferred => (Ending::Deferred { until: self.again_at(claimed, claimed.attempts, now), counted: true }, Some(done.reason())),
+            Outcome::Deferred => {
+                (Ending::Deferred { until: self.again_at(claimed, claimed.attempts, now), counted: true }, Some(done.reason()))
+            }
             Outcome::Failed { refused_address } => (Ending::Failed { refused_address }, Some(done.reason())),
-<<<<<<< HEAD
-            Outcome::AuthenticationRefused => (Ending::Deferred { until: self.again_at(claimed, now), counted: false }, Some(done.reason())),
-            Outcome::Reconnect | Outcome::GivenUp => (Ending::NotBegun { until: patience(claimed.fence, now) }, Some(done.reason())),
-=======
             Outcome::AuthenticationRefused => {
                 (Ending::Deferred { until: self.again_at(claimed, claimed.attempts, now), counted: false }, Some(done.reason()))
             }
@@ -201,7 +197,6 @@ impl Connection {
                 more @ 0.. => (Ending::Deferred { until: self.again_at(claimed, more, now), counted: false }, Some(done.reason())),
                 _ => (Ending::NotBegun, None),
             },
->>>>>>> g
             Outcome::NoAnswer => (Ending::Unconfirmed, Some(format!("no answer after the body began: {}", done.reason()))),
         };
         let refused_us = done.outcome == Outcome::AuthenticationRefused;
@@ -217,9 +212,10 @@ impl Connection {
     }
 }
 
-// How often a conversation about this mail broke off before its body: the marks that no attempt came of.
+// How often a conversation about this mail broke off before its body: the marks that no attempt came of. Each try raises the
+// fence twice, at its claim and at its mark.
 fn broken_off(claimed: &Claimed, fence: i32) -> i16 {
-    i16::try_from(fence).unwrap_or(i16::MAX).saturating_sub(claimed.attempts)
+    i16::try_from(fence / 2).unwrap_or(i16::MAX).saturating_sub(claimed.attempts)
 }
 
 /// The wait before the next attempt: the first one doubled for each attempt before, up to the last, and up to a fifth longer by
@@ -230,19 +226,20 @@ fn back_off(first: Duration, last: Duration, attempts: i16, chance: f64) -> Sign
     SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_hours(4))
 }
 
-/// When a delivery whose body was not begun may be claimed again. A relay that drops a connection now and then costs it nothing;
-/// one that does so at this recipient each time must not keep it at the head of the queue. Each try counts two fences.
-fn patience(fence: i32, now: Timestamp) -> Option<Timestamp> {
-    let tries = fence / 2;
-    (tries > 3).then(|| now + SignedDuration::from_secs(1 << (tries - 3).min(8)))
-}
-
 fn envelope<'a>(setup: &'a Setup, letter: &'a Letter) -> Envelope<'a> {
     Envelope { from: &setup.return_path, to: &letter.to, message_id: &letter.message_id }
 }
 
 fn not_begun(claimed: &Claimed, pause: Option<String>) -> Record {
-    Record { key: claimed.key, edition_id: claimed.edition_id, fence: claimed.fence, ending: Ending::NotBegun { until: None }, reason: None, reply: None, pause }
+    Record {
+        key: claimed.key,
+        edition_id: claimed.edition_id,
+        fence: claimed.fence,
+        ending: Ending::NotBegun,
+        reason: None,
+        reply: None,
+        pause,
+    }
 }
 
 fn unmakeable(claimed: &Claimed, error: &anyhow::Error) -> Record {

@@ -82,7 +82,9 @@ pub enum RelayError {
     #[error(transparent)]
     Url(#[from] RelayUrlError),
     /// This machine trusts nobody, so no certificate can be checked.
-    #[error("no certificates of authorities were found on this machine, so the relay's cannot be checked: install the package ca-certificates ({0})")]
+    #[error(
+        "no certificates of authorities were found on this machine, so the relay's cannot be checked: install the package ca-certificates ({0})"
+    )]
     NoRoots(String),
     /// The host name cannot stand in a certificate.
     #[error("`{0}` is not a host name or an IP address that TLS can check")]

@@ -118,7 +118,9 @@ impl SmtpSession {
                     self.needs_reset = true;
                     return Ended::Refused(phase, reply);
                 }
-                Ok(reply) if phase == Phase::Data || reply.code / 100 != 2 => return Ended::Lost(phase, Loss::OutOfStep(reply.code.to_string())),
+                Ok(reply) if phase == Phase::Data || reply.code / 100 != 2 => {
+                    return Ended::Lost(phase, Loss::OutOfStep(reply.code.to_string()));
+                }
                 Ok(_) => {}
             }
         }

@@ -39,7 +39,10 @@ pub(super) async fn ask(stream: TcpStream, hello: &str) -> io::Result<Clear> {
     }
     let answer = say(&mut stream, "STARTTLS").await?;
     if !stream.buffer().is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the server sent more than its answer to STARTTLS; somebody may be in between"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the server sent more than its answer to STARTTLS; somebody may be in between",
+        ));
     }
     match answer.code {
         220 => Ok(Clear::Ready(stream.into_inner())),

@@ -3,7 +3,10 @@
 //! rustls with ring. Certificates are checked against the authorities of this machine; only opportunistic TLS without a
 //! login goes without a check, because a stranger who can show a false certificate can as well hide STARTTLS (RFC 7435).
 
-use super::{RelayError, url::{Server, Tls}};
+use super::{
+    RelayError,
+    url::{Server, Tls},
+};
 use std::{io, sync::Arc};
 use tokio::net::TcpStream;
 use tokio_rustls::{
@@ -81,19 +84,30 @@ struct Unchecked(Arc<CryptoProvider>);
 
 impl ServerCertVerifier for Unchecked {
     fn verify_server_cert(
-        &self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], _: UnixTime,
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
-        &self, message: &[u8], certificate: &CertificateDer<'_>, signature: &DigitallySignedStruct,
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
-        &self, message: &[u8], certificate: &CertificateDer<'_>, signature: &DigitallySignedStruct,
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
     }

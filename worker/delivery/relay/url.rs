@@ -76,7 +76,9 @@ pub enum RelayUrlError {
     #[error("the user or password in the relay's URL has a % that is not followed by two hex digits: write %25 for a % sign")]
     Percent,
     /// A path, a fragment, white space.
-    #[error("the relay's URL has something after host and port that does not belong there; write %40 for an @, %2F for a / and %3A for a : in a password")]
+    #[error(
+        "the relay's URL has something after host and port that does not belong there; write %40 for an @, %2F for a / and %3A for a : in a password"
+    )]
     Rest,
     /// `directory:` without a path.
     #[error("directory: needs a path, as in directory:/var/spool/tidings")]

@@ -23,10 +23,7 @@ pub fn findings(mail: &Rendered, wanted: &Wanted<'_>) -> Vec<String> {
         found.push("the text part is empty: people who read plain text get nothing".to_owned());
     }
     if mail.html.len() >= MAX_HTML {
-        found.push(format!(
-            "the HTML part has {} bytes and {MAX_HTML} are too many: shorten the tip",
-            mail.html.len()
-        ));
+        found.push(format!("the HTML part has {} bytes and {MAX_HTML} are too many: shorten the tip", mail.html.len()));
     }
     found.extend(missing(mail, wanted));
     found.extend(unresolved(mail));
@@ -42,19 +39,13 @@ fn missing(mail: &Rendered, wanted: &Wanted<'_>) -> Vec<String> {
     let in_html = |needle: &str| mail.html.contains(&super::escape_html(needle));
     let mut found = Vec::new();
     for (what, in_both) in [
-        (
-            "unsubscribe link",
-            in_html(wanted.unsubscribe_url) && mail.text.contains(wanted.unsubscribe_url),
-        ),
-        (
-            "postal address",
-            !wanted.postal_address.is_empty()
-                && in_html(wanted.postal_address)
-                && text.contains(wanted.postal_address),
-        ),
+        ("unsubscribe link", in_html(wanted.unsubscribe_url) && mail.text.contains(wanted.unsubscribe_url)),
+        ("postal address", !wanted.postal_address.is_empty() && in_html(wanted.postal_address) && text.contains(wanted.postal_address)),
     ] {
         if !in_both {
-            found.push(format!("the {what} is not in both parts: the template's foot must be in the HTML and in the text, and site.postal_address set"));
+            found.push(format!(
+                "the {what} is not in both parts: the template's foot must be in the HTML and in the text, and site.postal_address set"
+            ));
         }
     }
     found
@@ -65,82 +56,43 @@ fn unresolved(mail: &Rendered) -> Option<String> {
     let (name, part) = parts.into_iter().find(|(_, part)| part.contains("{{"))?;
     let at = part.find("{{")?;
     let shown: String = part[at..].chars().take(30).collect();
-    Some(format!(
-        "the {name} part holds a placeholder that nobody filled: `{shown}`"
-    ))
+    Some(format!("the {name} part holds a placeholder that nobody filled: `{shown}`"))
 }
 
 fn wrong_link(tag: &str) -> Option<String> {
     let url = attribute(tag, "href")?.replace("&amp;", "&");
     let sound = dress::may_link(&url) || url.starts_with("mailto:");
-    (!sound).then(|| {
-        format!("the link `{url}` is relative or not https: write the whole https address")
-    })
+    (!sound).then(|| format!("the link `{url}` is relative or not https: write the whole https address"))
 }
 
 fn loads_something(tag: &str) -> Option<String> {
-    let name = tag
-        .split([' ', '>', '/'])
-        .next()
-        .unwrap_or("")
-        .to_ascii_lowercase();
+    let name = tag.split([' ', '>', '/']).next().unwrap_or("").to_ascii_lowercase();
     if name == "img" && attribute(tag, "alt").is_none() {
-        return Some(
-            "an image has no alternative text: give it one, or an empty one when it says nothing"
-                .to_owned(),
-        );
+        return Some("an image has no alternative text: give it one, or an empty one when it says nothing".to_owned());
     }
     let loads = matches!(
         name.as_str(),
-        "img"
-            | "script"
-            | "link"
-            | "iframe"
-            | "object"
-            | "embed"
-            | "video"
-            | "audio"
-            | "source"
-            | "base"
-            | "form"
-            | "input"
+        "img" | "script" | "link" | "iframe" | "object" | "embed" | "video" | "audio" | "source" | "base" | "form" | "input"
     );
-    let by_attribute = ["src", "srcset", "background", "poster", "ping"]
-        .iter()
-        .any(|a| attribute(tag, a).is_some());
+    let by_attribute = ["src", "srcset", "background", "poster", "ping"].iter().any(|a| attribute(tag, a).is_some());
     let by_style = attribute(tag, "style").is_some_and(|style| style.contains("url("));
-    (loads || by_attribute || by_style).then(|| {
-        format!("`<{name}>` would load something when the mail is opened: a mail contacts nobody")
-    })
+    (loads || by_attribute || by_style).then(|| format!("`<{name}>` would load something when the mail is opened: a mail contacts nobody"))
 }
 
 fn structure(tags: &[&str]) -> Vec<String> {
-    let count = |name: &str| {
-        tags.iter()
-            .filter(|tag| tag.split([' ', '/']).next() == Some(name))
-            .count()
-    };
+    let count = |name: &str| tags.iter().filter(|tag| tag.split([' ', '/']).next() == Some(name)).count();
     let mut found = Vec::new();
     if count("h1") != 1 {
-        found.push(format!(
-            "there are {} headings of the first level: one is right",
-            count("h1")
-        ));
+        found.push(format!("there are {} headings of the first level: one is right", count("h1")));
     }
-    if !tags.iter().any(|tag| {
-        tag.starts_with("html ")
-            && attribute(tag, "lang").is_some_and(|lang| !lang.is_empty() && lang != "und")
-    }) {
+    if !tags.iter().any(|tag| tag.starts_with("html ") && attribute(tag, "lang").is_some_and(|lang| !lang.is_empty() && lang != "und")) {
         found.push("the HTML part names no language: set site.language".to_owned());
     }
     found
 }
 
 fn links_only_in_html(tags: &[&str], text: &str) -> Vec<String> {
-    let urls = tags
-        .iter()
-        .filter_map(|tag| attribute(tag, "href"))
-        .map(|url| url.replace("&amp;", "&"));
+    let urls = tags.iter().filter_map(|tag| attribute(tag, "href")).map(|url| url.replace("&amp;", "&"));
     let absent = urls.filter(|url| !text.contains(url.strip_prefix("mailto:").unwrap_or(url)));
     absent.map(|url| format!("the link `{url}` is in the HTML part and not in the text: the text must carry every link")).collect()
 }
@@ -173,17 +125,11 @@ mod tests {
         }
     }
 
-    const WANTED: Wanted<'static> = Wanted {
-        unsubscribe_url: "https://example.org/u/x",
-        postal_address: "1 Street",
-    };
+    const WANTED: Wanted<'static> = Wanted { unsubscribe_url: "https://example.org/u/x", postal_address: "1 Street" };
 
     #[test]
     fn a_sound_mail_has_no_findings() {
-        assert_eq!(
-            findings(&mail("<a href=\"https://example.org/a\">a</a>"), &WANTED),
-            Vec::<String>::new()
-        );
+        assert_eq!(findings(&mail("<a href=\"https://example.org/a\">a</a>"), &WANTED), Vec::<String>::new());
     }
 
     #[test]
@@ -192,27 +138,15 @@ mod tests {
             ("<a href=\"/relative\">a</a>", "relative"),
             ("<a href=\"http://example.org/\">a</a>", "not https"),
             ("<a href=\"https://example.org/b\">a</a>", "text must carry"),
-            (
-                "<img src=\"https://foreign.example/p.gif\">",
-                "alternative text",
-            ),
-            (
-                "<img alt=\"\" src=\"https://foreign.example/p.gif\">",
-                "contacts nobody",
-            ),
-            (
-                "<td style=\"background:url(https://foreign.example/)\">",
-                "contacts nobody",
-            ),
+            ("<img src=\"https://foreign.example/p.gif\">", "alternative text"),
+            ("<img alt=\"\" src=\"https://foreign.example/p.gif\">", "contacts nobody"),
+            ("<td style=\"background:url(https://foreign.example/)\">", "contacts nobody"),
             ("<link rel=\"stylesheet\">", "contacts nobody"),
             ("{{name}}", "placeholder"),
             ("<h1>B</h1>", "first level"),
         ] {
             let found = findings(&mail(html), &WANTED);
-            assert!(
-                found.iter().any(|finding| finding.contains(word)),
-                "{html}: {found:?}"
-            );
+            assert!(found.iter().any(|finding| finding.contains(word)), "{html}: {found:?}");
         }
     }
 

@@ -10,11 +10,7 @@ use super::palette::Palette;
 ///
 /// `start` is the side on which lines begin: left, or right in a script that is written from there.
 pub(super) fn dress(html: &str, palette: &Palette, start: &str) -> String {
-    let suit = Suit {
-        palette,
-        start,
-        shift: heading_shift(html),
-    };
+    let suit = Suit { palette, start, shift: heading_shift(html) };
     let mut out = String::with_capacity(html.len() * 2);
     let mut rest = html;
     let mut open_links = Vec::new();
@@ -34,13 +30,8 @@ pub(super) fn dress(html: &str, palette: &Palette, start: &str) -> String {
 
 /// Whether a mail may link to `url`: https, or this machine (the demo, tests).
 pub(super) fn may_link(url: &str) -> bool {
-    let sound = !url
-        .chars()
-        .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '`'));
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| loopback(url))
-        .unwrap_or("");
+    let sound = !url.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '`'));
+    let host = url.strip_prefix("https://").or_else(|| loopback(url)).unwrap_or("");
     sound && host.starts_with(|c: char| c.is_alphanumeric() || c == '[')
 }
 
@@ -66,33 +57,24 @@ impl<'a> Tag<'a> {
     fn read(text: &'a str) -> Option<Self> {
         let closing = text[1..].starts_with('/');
         let start = 1 + usize::from(closing);
-        let name_length = text[start..]
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(text.len() - start);
+        let name_length = text[start..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len() - start);
         if name_length == 0 {
             return None;
         }
         let mut quote = None;
         let end = start + name_length;
-        let close = text[end..]
-            .char_indices()
-            .find(|(_, c)| match (quote, *c) {
-                (None, '"' | '\'') => {
-                    quote = Some(*c);
-                    false
-                }
-                (Some(open), c) => {
-                    quote = (open != c).then_some(open);
-                    false
-                }
-                (None, c) => c == '>',
-            })?;
-        Some(Self {
-            name: &text[start..end],
-            closing,
-            attributes: &text[end..end + close.0],
-            length: end + close.0 + 1,
-        })
+        let close = text[end..].char_indices().find(|(_, c)| match (quote, *c) {
+            (None, '"' | '\'') => {
+                quote = Some(*c);
+                false
+            }
+            (Some(open), c) => {
+                quote = (open != c).then_some(open);
+                false
+            }
+            (None, c) => c == '>',
+        })?;
+        Some(Self { name: &text[start..end], closing, attributes: &text[end..end + close.0], length: end + close.0 + 1 })
     }
 
     fn attribute(&self, name: &str) -> Option<&'a str> {
@@ -117,8 +99,7 @@ impl Suit<'_> {
         if name == "img" {
             return out.push_str(tag.attribute("alt").unwrap_or(""));
         }
-        let heading =
-            heading_level(&name).map(|level| format!("h{}", (level + self.shift).clamp(2, 6)));
+        let heading = heading_level(&name).map(|level| format!("h{}", (level + self.shift).clamp(2, 6)));
         let name = heading.unwrap_or(name);
         let Some(style) = style_of(&name) else { return };
         out.push('<');
@@ -127,9 +108,7 @@ impl Suit<'_> {
         }
         out.push_str(&name);
         if !tag.closing {
-            let style = style
-                .replace("[[accent]]", &self.palette.accent)
-                .replace("[[start]]", self.start);
+            let style = style.replace("[[accent]]", &self.palette.accent).replace("[[start]]", self.start);
             write_attributes(out, tag, &name, &style);
         }
         out.push('>');
@@ -142,15 +121,10 @@ impl Suit<'_> {
             }
             return;
         }
-        let target = tag
-            .attribute("href")
-            .filter(|url| may_link(url) || url.starts_with("mailto:"));
+        let target = tag.attribute("href").filter(|url| may_link(url) || url.starts_with("mailto:"));
         open_links.push(target.is_some());
         if let Some(url) = target {
-            out.push_str(&format!(
-                "<a href=\"{url}\" style=\"color:{};text-decoration:underline;\">",
-                self.palette.accent
-            ));
+            out.push_str(&format!("<a href=\"{url}\" style=\"color:{};text-decoration:underline;\">", self.palette.accent));
         }
     }
 }
@@ -164,9 +138,7 @@ fn write_attributes(out: &mut String, tag: &Tag<'_>, name: &str, style: &str) {
     if name == "table" {
         out.push_str(" cellpadding=\"0\" cellspacing=\"0\"");
     }
-    let align = tag
-        .attribute("align")
-        .filter(|a| matches!(*a, "left" | "right" | "center") && matches!(name, "td" | "th"));
+    let align = tag.attribute("align").filter(|a| matches!(*a, "left" | "right" | "center") && matches!(name, "td" | "th"));
     if style.is_empty() && align.is_none() {
         return;
     }
@@ -180,9 +152,7 @@ fn write_attributes(out: &mut String, tag: &Tag<'_>, name: &str, style: &str) {
 
 // The highest heading of the body becomes h2, whatever level the article gave it.
 fn heading_shift(html: &str) -> i8 {
-    let highest = (1..=6).find(|level| {
-        html.contains(&format!("<h{level}>")) || html.contains(&format!("<h{level} "))
-    });
+    let highest = (1..=6).find(|level| html.contains(&format!("<h{level}>")) || html.contains(&format!("<h{level} ")));
     highest.map_or(0, |level: i8| 2 - level)
 }
 
@@ -196,24 +166,14 @@ fn style_of(name: &str) -> Option<&'static str> {
         "p" => "margin:0 0 1em;",
         "h2" => "margin:1.5em 0 0.5em;font-size:21px;line-height:1.3;font-weight:bold;",
         "h3" => "margin:1.4em 0 0.4em;font-size:18px;line-height:1.35;font-weight:bold;",
-        "h4" | "h5" | "h6" => {
-            "margin:1.2em 0 0.3em;font-size:17px;line-height:1.4;font-weight:bold;font-style:italic;"
-        }
+        "h4" | "h5" | "h6" => "margin:1.2em 0 0.3em;font-size:17px;line-height:1.4;font-weight:bold;font-style:italic;",
         "ul" | "ol" => "margin:0 0 1em;padding-[[start]]:1.4em;",
         "li" => "margin:0 0 0.4em;",
-        "blockquote" => {
-            "margin:0 0 1em;padding:0 1em;border-[[start]]:3px solid [[accent]];font-style:italic;"
-        }
-        "table" => {
-            "width:100%;margin:0 0 1em;border-collapse:collapse;font-size:16px;line-height:1.45;"
-        }
-        "th" => {
-            "padding:6px 8px;border-bottom:2px solid #8a8174;font-weight:bold;text-align:[[start]];vertical-align:bottom;"
-        }
+        "blockquote" => "margin:0 0 1em;padding:0 1em;border-[[start]]:3px solid [[accent]];font-style:italic;",
+        "table" => "width:100%;margin:0 0 1em;border-collapse:collapse;font-size:16px;line-height:1.45;",
+        "th" => "padding:6px 8px;border-bottom:2px solid #8a8174;font-weight:bold;text-align:[[start]];vertical-align:bottom;",
         "td" => "padding:6px 8px;border-bottom:1px solid #b8b0a4;vertical-align:top;",
-        "pre" => {
-            "margin:0 0 1em;font-size:14px;line-height:1.5;white-space:pre-wrap;font-family:Consolas,Menlo,monospace;"
-        }
+        "pre" => "margin:0 0 1em;font-size:14px;line-height:1.5;white-space:pre-wrap;font-family:Consolas,Menlo,monospace;",
         "code" => "font-size:0.9em;font-family:Consolas,Menlo,monospace;",
         "hr" => "margin:1.6em auto;width:30%;border:0;border-top:1px solid #8a8174;",
         "thead" | "tbody" | "tr" | "br" | "em" | "strong" | "sup" | "sub" | "del" => "",
@@ -239,9 +199,7 @@ mod tests {
 
     #[test]
     fn an_image_leaves_its_alternative_text_and_loads_nothing() {
-        let html = dressed(
-            r#"<p>See <img src="https://other.example/a>b.png" alt="a stretch" /> now</p>"#,
-        );
+        let html = dressed(r#"<p>See <img src="https://other.example/a>b.png" alt="a stretch" /> now</p>"#);
         assert_eq!(html, "<p style=\"margin:0 0 1em;\">See a stretch now</p>");
     }
 
@@ -260,33 +218,16 @@ mod tests {
             "https://",
             "http://127.0.0.1.example.org/",
         ] {
-            assert_eq!(
-                dressed(&format!("<a href=\"{target}\">x</a>")),
-                "x",
-                "{target}"
-            );
+            assert_eq!(dressed(&format!("<a href=\"{target}\">x</a>")), "x", "{target}");
         }
-        assert!(
-            may_link("http://127.0.0.1:8080/u/x")
-                && may_link("http://[::1]:80/")
-                && may_link("http://localhost/")
-        );
-        assert!(
-            !may_link("http://localhost:80@example.org/")
-                && !may_link("http://127.0.0.1@example.org/")
-        );
+        assert!(may_link("http://127.0.0.1:8080/u/x") && may_link("http://[::1]:80/") && may_link("http://localhost/"));
+        assert!(!may_link("http://localhost:80@example.org/") && !may_link("http://127.0.0.1@example.org/"));
     }
 
     #[test]
     fn unknown_elements_lose_their_tags() {
-        assert_eq!(
-            dressed("<script>alert(1)</script><iframe src=\"x\"></iframe><!-- c -->"),
-            "alert(1)&lt;!-- c -->"
-        );
-        assert_eq!(
-            dressed("<p onclick=\"x\">a < b</p>"),
-            "<p style=\"margin:0 0 1em;\">a &lt; b</p>"
-        );
+        assert_eq!(dressed("<script>alert(1)</script><iframe src=\"x\"></iframe><!-- c -->"), "alert(1)&lt;!-- c -->");
+        assert_eq!(dressed("<p onclick=\"x\">a < b</p>"), "<p style=\"margin:0 0 1em;\">a &lt; b</p>");
     }
 
     proptest! {

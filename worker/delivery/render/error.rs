@@ -55,9 +55,7 @@ pub enum RenderError {
         part: &'static str,
     },
     /// The HTML part would be cut by the reader's mail program.
-    #[error(
-        "template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten the tip"
-    )]
+    #[error("template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten the tip")]
     TooLarge {
         /// The template.
         template: &'static str,
@@ -65,9 +63,7 @@ pub enum RenderError {
         bytes: usize,
     },
     /// The way out is no whole address.
-    #[error(
-        "template `{template}` was given an unsubscribe link that is no whole address: set site.url to the public https address"
-    )]
+    #[error("template `{template}` was given an unsubscribe link that is no whole address: set site.url to the public https address")]
     UnsubscribeLink {
         /// The template.
         template: &'static str,
@@ -76,18 +72,9 @@ pub enum RenderError {
 
 /// What handlebars says, in terms of our templates.
 pub(super) fn failed(template: &str, error: handlebars::RenderError) -> RenderError {
-    let template = error
-        .template_name
-        .clone()
-        .unwrap_or_else(|| template.to_owned());
+    let template = error.template_name.clone().unwrap_or_else(|| template.to_owned());
     match error.reason() {
-        RenderErrorReason::MissingVariable(Some(field)) => RenderError::MissingField {
-            template,
-            field: field.clone(),
-        },
-        other => RenderError::Failed {
-            template,
-            why: other.to_string(),
-        },
+        RenderErrorReason::MissingVariable(Some(field)) => RenderError::MissingField { template, field: field.clone() },
+        other => RenderError::Failed { template, why: other.to_string() },
     }
 }

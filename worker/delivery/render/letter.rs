@@ -73,9 +73,7 @@ impl Direction {
     // The first letter decides, as `dir="auto"` does in browsers; mail programs know that attribute only in part.
     fn of(text: &str) -> Self {
         match text.chars().find(|c| c.is_alphabetic()) {
-            Some('\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}') => {
-                Self::RightToLeft
-            }
+            Some('\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}') => Self::RightToLeft,
             _ => Self::LeftToRight,
         }
     }
@@ -116,23 +114,12 @@ impl ReadyTip {
         let subject = one_line(&tip.subject);
         let direction = Direction::of(&subject);
         let article_title = one_line(&tip.article_title);
-        let article_date = tip
-            .article_date
-            .map(|date| date.strftime("%-d %B %Y").to_string());
-        let dated = article_date
-            .as_deref()
-            .map(|date| format!(", {date}"))
-            .unwrap_or_default();
+        let article_date = tip.article_date.map(|date| date.strftime("%-d %B %Y").to_string());
+        let dated = article_date.as_deref().map(|date| format!(", {date}")).unwrap_or_default();
         Self {
             preheader: one_line(&tip.preheader),
-            body_html: dress::dress(
-                &content::markdown_to_html(&tip.markdown),
-                palette,
-                direction.start(),
-            ),
-            body_text: content::markdown_to_text(&tip.markdown)
-                .trim_end()
-                .to_owned(),
+            body_html: dress::dress(&content::markdown_to_html(&tip.markdown), palette, direction.start()),
+            body_text: content::markdown_to_text(&tip.markdown).trim_end().to_owned(),
             section_url: tip.section_url.clone().filter(|url| dress::may_link(url)),
             source_line: wrap::wrap(&format!("From “{article_title}”{dated}"), ""),
             article_title,
@@ -149,27 +136,16 @@ impl ReadyTip {
 /// "name" such as an address of a page would make us send somebody else's message.
 pub fn greeting_name(name: &str) -> Option<String> {
     let name = one_line(name);
-    let is_name_like = |c: char| {
-        c.is_alphabetic() || is_mark(c) || matches!(c, ' ' | '\'' | '’' | '-' | '.' | '·')
-    };
+    let is_name_like = |c: char| c.is_alphabetic() || is_mark(c) || matches!(c, ' ' | '\'' | '’' | '-' | '.' | '·');
     let fits = (1..=40).contains(&name.chars().count());
-    let names_no_host = !name
-        .split(' ')
-        .any(|word| word.trim_end_matches('.').contains('.') && word.len() > 4);
-    (fits
-        && names_no_host
-        && name.chars().all(is_name_like)
-        && name.starts_with(char::is_alphabetic))
-    .then_some(name)
+    let names_no_host = !name.split(' ').any(|word| word.trim_end_matches('.').contains('.') && word.len() > 4);
+    (fits && names_no_host && name.chars().all(is_name_like) && name.starts_with(char::is_alphabetic)).then_some(name)
 }
 
 /// White space of every kind becomes one space, and what cannot be seen is dropped.
 pub(super) fn one_line(text: &str) -> String {
     let visible = |c: &char| !c.is_control() && !is_direction_mark(*c);
-    text.split_whitespace()
-        .map(|word| word.chars().filter(visible).collect())
-        .collect::<Vec<String>>()
-        .join(" ")
+    text.split_whitespace().map(|word| word.chars().filter(visible).collect()).collect::<Vec<String>>().join(" ")
 }
 
 // Combining marks of the scripts that write vowels or accents as such; `is_alphabetic` leaves some out.
@@ -200,15 +176,7 @@ mod tests {
 
     #[test]
     fn a_greeting_takes_names_and_nothing_that_could_be_a_message() {
-        for name in [
-            "Ana",
-            "Mary-Jane O’Neil",
-            "J. R.",
-            "नीता",
-            "שרה",
-            "José María",
-            "Zoë",
-        ] {
+        for name in ["Ana", "Mary-Jane O’Neil", "J. R.", "नीता", "שרה", "José María", "Zoë"] {
             assert_eq!(greeting_name(name).as_deref(), Some(name));
         }
         for not in [

@@ -31,22 +31,10 @@ const WEEKLY_TIP: &str = "weekly_tip";
 
 /// The templates of text parts and subjects, and what they include.
 const PLAIN: [(&str, &str); 4] = [
-    (
-        "foot",
-        include_str!("../../../templates/email/layout/foot.txt.hbs"),
-    ),
-    (
-        "weekly_tip/subject.txt",
-        include_str!("../../../templates/email/weekly_tip/subject.txt.hbs"),
-    ),
-    (
-        "weekly_tip/reading.txt",
-        include_str!("../../../templates/email/weekly_tip/reading.txt.hbs"),
-    ),
-    (
-        "weekly_tip/body.txt",
-        include_str!("../../../templates/email/weekly_tip/body.txt.hbs"),
-    ),
+    ("foot", include_str!("../../../templates/email/layout/foot.txt.hbs")),
+    ("weekly_tip/subject.txt", include_str!("../../../templates/email/weekly_tip/subject.txt.hbs")),
+    ("weekly_tip/reading.txt", include_str!("../../../templates/email/weekly_tip/reading.txt.hbs")),
+    ("weekly_tip/body.txt", include_str!("../../../templates/email/weekly_tip/body.txt.hbs")),
 ];
 
 const BODY: &str = include_str!("../../../templates/email/weekly_tip/body.mjml.hbs");
@@ -54,22 +42,12 @@ const READING: &str = include_str!("../../../templates/email/weekly_tip/reading.
 
 /// The HTML parts, compiled for each direction of writing.
 const PARTS: [(Direction, &str, &str); 2] = [
-    (
-        Direction::LeftToRight,
-        "weekly_tip/body.mjml",
-        "weekly_tip/reading.html",
-    ),
-    (
-        Direction::RightToLeft,
-        "weekly_tip/body.mjml (rtl)",
-        "weekly_tip/reading.html (rtl)",
-    ),
+    (Direction::LeftToRight, "weekly_tip/body.mjml", "weekly_tip/reading.html"),
+    (Direction::RightToLeft, "weekly_tip/body.mjml (rtl)", "weekly_tip/reading.html (rtl)"),
 ];
 
 /// What a template may not call; what is left is `if`, `unless` and `each`, and `wrap` in text parts. `if`, `unless` and `each`.
-const UNWANTED: [&str; 14] = [
-    "with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len",
-];
+const UNWANTED: [&str; 14] = ["with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len"];
 
 /// A mail's contents, ready to become a MIME message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,16 +88,8 @@ impl Templates {
         let mut html = registry();
         html.register_escape_fn(escape_html);
         for (direction, body, reading) in PARTS {
-            register(
-                &mut html,
-                body,
-                &compile::mjml_to_html(WEEKLY_TIP, BODY, direction, &site)?,
-            )?;
-            register(
-                &mut html,
-                reading,
-                &compile::settle(READING, direction, &site),
-            )?;
+            register(&mut html, body, &compile::mjml_to_html(WEEKLY_TIP, BODY, direction, &site)?)?;
+            register(&mut html, reading, &compile::settle(READING, direction, &site))?;
         }
         let mut plain = registry();
         plain.register_escape_fn(handlebars::no_escape);
@@ -140,13 +110,9 @@ impl Templates {
         let mut ready = ReadyTip::new(tip, &self.site.palette);
         let context = ReadingContext::of(tip);
         let (_, reading) = html_parts(ready.direction);
-        let fill = |registry: &Handlebars<'static>, part: &str| {
-            registry.render(part, &context).map_err(|e| failed(part, e))
-        };
+        let fill = |registry: &Handlebars<'static>, part: &str| registry.render(part, &context).map_err(|e| failed(part, e));
         ready.reading_html = fill(&self.html, reading)?.trim().to_owned();
-        ready.reading_text = fill(&self.plain, "weekly_tip/reading.txt")?
-            .trim()
-            .to_owned();
+        ready.reading_text = fill(&self.plain, "weekly_tip/reading.txt")?.trim().to_owned();
         Ok(ready)
     }
 
@@ -154,9 +120,7 @@ impl Templates {
     pub fn render_weekly_tip(&self, mail: &WeeklyTip<'_>) -> Result<Rendered, RenderError> {
         // One that is not https is a finding of `check`, and of the settings; a mail without its way out is worse.
         if !dress::may_link(&mail.unsubscribe_url.replacen("http://", "https://", 1)) {
-            return Err(RenderError::UnsubscribeLink {
-                template: WEEKLY_TIP,
-            });
+            return Err(RenderError::UnsubscribeLink { template: WEEKLY_TIP });
         }
         let context = WeeklyTipContext {
             site: &self.site,
@@ -164,56 +128,29 @@ impl Templates {
             topic: mail.topic,
             greeting: mail.name.and_then(greeting_name),
             unsubscribe_url: mail.unsubscribe_url,
-            reason: format!(
-                "You get this letter because you are subscribed to {} from {}.",
-                mail.topic, self.site.name
-            ),
+            reason: format!("You get this letter because you are subscribed to {} from {}.", mail.topic, self.site.name),
         };
         self.render(WEEKLY_TIP, html_parts(mail.tip.direction).0, &context)
     }
 
-    fn render(
-        &self,
-        template: &'static str,
-        html: &str,
-        context: &impl serde::Serialize,
-    ) -> Result<Rendered, RenderError> {
+    fn render(&self, template: &'static str, html: &str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
         let context = handlebars::Context::wraps(context).map_err(|e| failed(template, e))?;
-        let fill = |registry: &Handlebars<'static>, part: &str| {
-            registry
-                .render_with_context(part, &context)
-                .map_err(|e| failed(part, e))
-        };
+        let fill = |registry: &Handlebars<'static>, part: &str| registry.render_with_context(part, &context).map_err(|e| failed(part, e));
         let subject = letter::one_line(&fill(&self.plain, "weekly_tip/subject.txt")?);
         let text = fill(&self.plain, "weekly_tip/body.txt")?;
         let html = fill(&self.html, html)?;
         match () {
-            () if subject.is_empty() => Err(RenderError::Empty {
-                template,
-                part: "subject",
-            }),
-            () if text.trim().is_empty() => Err(RenderError::Empty {
-                template,
-                part: "text",
-            }),
-            () if html.len() >= MAX_HTML => Err(RenderError::TooLarge {
-                template,
-                bytes: html.len(),
-            }),
-            () => Ok(Rendered {
-                subject,
-                text,
-                html,
-            }),
+            () if subject.is_empty() => Err(RenderError::Empty { template, part: "subject" }),
+            () if text.trim().is_empty() => Err(RenderError::Empty { template, part: "text" }),
+            () if html.len() >= MAX_HTML => Err(RenderError::TooLarge { template, bytes: html.len() }),
+            () => Ok(Rendered { subject, text, html }),
         }
     }
 }
 
 fn html_parts(direction: Direction) -> (&'static str, &'static str) {
     let found = PARTS.iter().find(|(of, ..)| *of == direction);
-    found
-        .map(|(_, body, reading)| (*body, *reading))
-        .expect("both directions are compiled")
+    found.map(|(_, body, reading)| (*body, *reading)).expect("both directions are compiled")
 }
 
 fn registry() -> Handlebars<'static> {
@@ -225,18 +162,9 @@ fn registry() -> Handlebars<'static> {
     registry
 }
 
-fn register(
-    registry: &mut Handlebars<'static>,
-    template: &'static str,
-    text: &str,
-) -> Result<(), TemplateError> {
-    let failed = |source| TemplateError::Handlebars {
-        template,
-        source: Box::new(source),
-    };
-    registry
-        .register_template_string(template, text)
-        .map_err(failed)
+fn register(registry: &mut Handlebars<'static>, template: &'static str, text: &str) -> Result<(), TemplateError> {
+    let failed = |source| TemplateError::Handlebars { template, source: Box::new(source) };
+    registry.register_template_string(template, text).map_err(failed)
 }
 
 fn escape_html(text: &str) -> String {
@@ -265,42 +193,19 @@ mod tests {
     #[test]
     fn a_missing_field_is_an_error_that_names_template_and_field() {
         let templates = Templates::load(samples::site().unwrap()).unwrap();
-        let render = |context: serde_json::Value| {
-            templates
-                .render(WEEKLY_TIP, "weekly_tip/body.mjml", &context)
-                .unwrap_err()
-                .to_string()
-        };
+        let render = |context: serde_json::Value| templates.render(WEEKLY_TIP, "weekly_tip/body.mjml", &context).unwrap_err().to_string();
         let error = render(json!({ "tip": {} }));
-        assert!(
-            error.contains("`weekly_tip/subject.txt`") && error.contains("`tip.subject`"),
-            "{error}"
-        );
+        assert!(error.contains("`weekly_tip/subject.txt`") && error.contains("`tip.subject`"), "{error}");
         let error = render(json!({ "tip": { "subject": "A" }, "site": {} }));
-        assert!(
-            error.contains("`weekly_tip/body.txt`") && error.contains("`site.name`"),
-            "{error}"
-        );
+        assert!(error.contains("`weekly_tip/body.txt`") && error.contains("`site.name`"), "{error}");
     }
 
     #[test]
     fn templates_may_call_nothing_but_the_short_list() {
         let registry = registry();
         let context = json!({ "a": [1] });
-        assert_eq!(
-            registry
-                .render_template("{{#each a}}{{this}}{{/each}}{{#if a}}x{{/if}}", &context)
-                .unwrap(),
-            "1x"
-        );
-        for call in [
-            "{{lookup a 0}}",
-            "{{log a}}",
-            "{{#with a}}{{this}}{{/with}}",
-            "{{len a}}",
-            "{{eq 1 1}}",
-            "{{env \"PATH\"}}",
-        ] {
+        assert_eq!(registry.render_template("{{#each a}}{{this}}{{/each}}{{#if a}}x{{/if}}", &context).unwrap(), "1x");
+        for call in ["{{lookup a 0}}", "{{log a}}", "{{#with a}}{{this}}{{/with}}", "{{len a}}", "{{eq 1 1}}", "{{env \"PATH\"}}"] {
             assert!(registry.render_template(call, &context).is_err(), "{call}");
         }
     }

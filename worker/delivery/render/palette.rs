@@ -38,16 +38,8 @@ impl Palette {
     pub fn of(colour: &str) -> Result<Self, ColourError> {
         let given = Rgb::parse(colour).ok_or_else(|| ColourError(colour.to_owned()))?;
         Ok(Self {
-            accent: given
-                .readable_on(&[fixed("sheet").0, fixed("paper").0], -0.01, READABLE)
-                .to_string(),
-            dark_accent: given
-                .readable_on(
-                    &[fixed("sheet").1, fixed("paper").1],
-                    0.01,
-                    READABLE_AT_NIGHT,
-                )
-                .to_string(),
+            accent: given.readable_on(&[fixed("sheet").0, fixed("paper").0], -0.01, READABLE).to_string(),
+            dark_accent: given.readable_on(&[fixed("sheet").1, fixed("paper").1], 0.01, READABLE_AT_NIGHT).to_string(),
         })
     }
 
@@ -56,12 +48,7 @@ impl Palette {
         let pairs = FIXED.iter().map(|(name, day, night)| (*name, *day, *night));
         pairs
             .chain([("accent", self.accent.as_str(), self.dark_accent.as_str())])
-            .flat_map(|(name, day, night)| {
-                [
-                    (name.to_owned(), day.to_owned()),
-                    (format!("dark_{name}"), night.to_owned()),
-                ]
-            })
+            .flat_map(|(name, day, night)| [(name.to_owned(), day.to_owned()), (format!("dark_{name}"), night.to_owned())])
             .collect()
     }
 }
@@ -79,14 +66,8 @@ struct Rgb([f64; 3]);
 
 impl Rgb {
     fn parse(text: &str) -> Option<Self> {
-        let digits = text
-            .strip_prefix('#')
-            .filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
-        let part = |at: usize| {
-            u8::from_str_radix(&digits[at..at + 2], 16)
-                .ok()
-                .map(f64::from)
-        };
+        let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let part = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok().map(f64::from);
         Some(Self([part(0)?, part(2)?, part(4)?]))
     }
 
@@ -95,23 +76,9 @@ impl Rgb {
         let (hue, saturation, lightness) = self.hsl();
         (0..=100)
             .map(|steps| lightness + f64::from(steps) * step)
-            .map(|lightness| {
-                if lightness == self.hsl().2 {
-                    self
-                } else {
-                    Self::of_hsl(hue, saturation, lightness.clamp(0.0, 1.0))
-                }
-            })
-            .find(|colour| {
-                grounds
-                    .iter()
-                    .all(|ground| contrast(*colour, *ground) >= wanted)
-            })
-            .unwrap_or(if step > 0.0 {
-                Self([255.0; 3])
-            } else {
-                Self([0.0; 3])
-            })
+            .map(|lightness| if lightness == self.hsl().2 { self } else { Self::of_hsl(hue, saturation, lightness.clamp(0.0, 1.0)) })
+            .find(|colour| grounds.iter().all(|ground| contrast(*colour, *ground) >= wanted))
+            .unwrap_or(if step > 0.0 { Self([255.0; 3]) } else { Self([0.0; 3]) })
     }
 
     fn hsl(self) -> (f64, f64, f64) {
@@ -126,11 +93,7 @@ impl Rgb {
             h if h == g => (b - r) / spread + 2.0,
             _ => (r - g) / spread + 4.0,
         };
-        (
-            hue.rem_euclid(6.0),
-            spread / (1.0 - (2.0 * lightness - 1.0).abs()),
-            lightness,
-        )
+        (hue.rem_euclid(6.0), spread / (1.0 - (2.0 * lightness - 1.0).abs()), lightness)
     }
 
     fn of_hsl(hue: f64, saturation: f64, lightness: f64) -> Self {
@@ -146,11 +109,7 @@ impl Rgb {
     fn luminance(self) -> f64 {
         let linear = self.0.map(|part| {
             let part = part / 255.0;
-            if part <= 0.04045 {
-                part / 12.92
-            } else {
-                ((part + 0.055) / 1.055).powf(2.4)
-            }
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
         });
         0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     }
@@ -159,9 +118,7 @@ impl Rgb {
 impl std::fmt::Display for Rgb {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "#")?;
-        self.0
-            .iter()
-            .try_for_each(|part| write!(f, "{:02x}", part.round() as u8))
+        self.0.iter().try_for_each(|part| write!(f, "{:02x}", part.round() as u8))
     }
 }
 
@@ -191,21 +148,12 @@ mod tests {
     fn the_fixed_inks_can_be_read_on_both_grounds() {
         for ink in ["ink", "quiet"] {
             for ground in ["sheet", "paper"] {
-                assert!(
-                    contrast(fixed(ink).0, fixed(ground).0) >= 4.5,
-                    "{ink} on {ground} by day"
-                );
-                assert!(
-                    contrast(fixed(ink).1, fixed(ground).1) >= 4.5,
-                    "{ink} on {ground} by night"
-                );
+                assert!(contrast(fixed(ink).0, fixed(ground).0) >= 4.5, "{ink} on {ground} by day");
+                assert!(contrast(fixed(ink).1, fixed(ground).1) >= 4.5, "{ink} on {ground} by night");
             }
         }
         // A border that shows where a control is needs 3:1 (WCAG 2.2, 1.4.11).
-        assert!(
-            contrast(fixed("edge").0, fixed("sheet").0) >= 3.0
-                && contrast(fixed("edge").1, fixed("sheet").1) >= 3.0
-        );
+        assert!(contrast(fixed("edge").0, fixed("sheet").0) >= 3.0 && contrast(fixed("edge").1, fixed("sheet").1) >= 3.0);
     }
 
     #[test]
@@ -216,13 +164,7 @@ mod tests {
     #[test]
     fn what_is_no_colour_is_refused_by_name() {
         for bad in ["teal", "#fff", "#12345g", "", "#1234567", "#é1234"] {
-            assert!(
-                Palette::of(bad)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("site.colour"),
-                "{bad}"
-            );
+            assert!(Palette::of(bad).unwrap_err().to_string().contains("site.colour"), "{bad}");
         }
     }
 }

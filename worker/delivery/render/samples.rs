@@ -32,13 +32,7 @@ pub fn site() -> Result<Site, ColourError> {
 
 /// Every sample, the ordinary one first.
 pub fn weekly_tips() -> Vec<Sample> {
-    vec![
-        ordinary(),
-        long(),
-        without_links(),
-        hostile(),
-        right_to_left(),
-    ]
+    vec![ordinary(), long(), without_links(), hostile(), right_to_left()]
 }
 
 fn sample(name: &'static str, tip: TipText, recipient: Option<&str>) -> Sample {
@@ -52,10 +46,7 @@ fn sample(name: &'static str, tip: TipText, recipient: Option<&str>) -> Sample {
 }
 
 fn source(text: &str, url: Option<&str>) -> Source {
-    Source {
-        text: text.into(),
-        url: url.map(str::to_owned),
-    }
+    Source { text: text.into(), url: url.map(str::to_owned) }
 }
 
 fn ordinary() -> Sample {
@@ -76,24 +67,12 @@ fn ordinary() -> Sample {
         markdown: markdown.into(),
         section_url: Some("https://example.org/sleep/waking-at-night#evening".into()),
         related: vec![
-            source(
-                "How much sleep is enough?",
-                Some("https://example.org/sleep/how-much"),
-            ),
-            source(
-                "Naps: when they help and when they do not",
-                Some("https://example.org/sleep/naps"),
-            ),
+            source("How much sleep is enough?", Some("https://example.org/sleep/how-much")),
+            source("Naps: when they help and when they do not", Some("https://example.org/sleep/naps")),
         ],
         references: vec![
-            source(
-                "Guideline on insomnia in adults. National guideline, 2021.",
-                Some("https://www.example.org/guidelines/insomnia"),
-            ),
-            source(
-                "Room temperature and the onset of sleep. Review, 2019.",
-                None,
-            ),
+            source("Guideline on insomnia in adults. National guideline, 2021.", Some("https://www.example.org/guidelines/insomnia")),
+            source("Room temperature and the onset of sleep. Review, 2019.", None),
         ],
         article_title: "Waking at night: a calm guide".into(),
         article_date: Some(date(2024, 3, 12)),
@@ -106,11 +85,8 @@ fn long() -> Sample {
         planned and missed. ";
     let table = "| Hour | What to do | Why |\n|---|:---:|---|\n| 20:00 | Dim the lamps | Light delays sleep |\n\
         | 21:00 | Warm bath | The body cools afterwards |\n| 22:00 | Bed | The same hour each day |\n\n";
-    let markdown = format!(
-        "{}\n\n### A plan for the evening\n\n{table}{}",
-        paragraph.repeat(6),
-        format!("{}\n\n", paragraph.repeat(5)).repeat(12)
-    );
+    let markdown =
+        format!("{}\n\n### A plan for the evening\n\n{table}{}", paragraph.repeat(6), format!("{}\n\n", paragraph.repeat(5)).repeat(12));
     let reference = |n: usize| {
         source(
             &format!(
@@ -125,7 +101,9 @@ fn long() -> Sample {
         preheader: "Rest is a skill that grows with use, and a short pause that is kept every day does more than a long one.".into(),
         markdown,
         section_url: Some(format!("https://example.org/{}", "a-very-long-path/".repeat(12))),
-        related: (1..=8).map(|n| source(&format!("Related article number {n} about rest"), Some(&format!("https://example.org/rest/{n}")))).collect(),
+        related: (1..=8)
+            .map(|n| source(&format!("Related article number {n} about rest"), Some(&format!("https://example.org/rest/{n}"))))
+            .collect(),
         references: (1..=25).map(reference).collect(),
         article_title: "Everything about rest, from the first night to the last: a long guide in many parts".into(),
         article_date: Some(date(1999, 12, 31)),
@@ -148,20 +126,17 @@ fn hostile() -> Sample {
     let tip = TipText {
         subject: "Tom & Jerry's <b>\"rest\"</b>\r\nBcc: x@example.org".into(),
         preheader: "</div><script>alert(1)</script> & more".into(),
-        markdown: "Less < more & \"more\" > less. <script>alert(1)</script> [a](javascript:alert(1)) ![pixel](https://foreign.example/p.gif) \
+        markdown:
+            "Less < more & \"more\" > less. <script>alert(1)</script> [a](javascript:alert(1)) ![pixel](https://foreign.example/p.gif) \
             [b](http://plain.example/) and `</body>`."
-            .into(),
+                .into(),
         section_url: Some("javascript:alert(1)".into()),
         related: vec![source("<img src=x onerror=alert(1)>", Some("https://example.org/\"><script>"))],
         references: vec![source("A & B. https://example.org/?a=1&b=2.", None), source("", Some("data:text/html,x"))],
         article_title: "\"Quotes\" & <tags>".into(),
         article_date: Some(date(2020, 2, 29)),
     };
-    let mut sample = sample(
-        "hostile names",
-        tip,
-        Some("{{site}} <script>alert(1)</script> http://win.example.org"),
-    );
+    let mut sample = sample("hostile names", tip, Some("{{site}} <script>alert(1)</script> http://win.example.org"));
     sample.topic = "Sleep & <i>rest</i>".into();
     sample
 }

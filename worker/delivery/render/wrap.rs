@@ -2,9 +2,7 @@
 //!
 //! The one helper of ours that templates may call: `{{wrap text}}`, and `{{wrap text indent="   "}}` for an item.
 
-use handlebars::{
-    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason,
-};
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
 
 /// The widest line of a text part; an address may be longer.
 pub(super) const WIDTH: usize = 72;
@@ -40,20 +38,12 @@ pub(super) fn helper(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    let text = call
-        .param(0)
-        .ok_or(RenderErrorReason::ParamNotFoundForIndex("wrap", 0))?;
+    let text = call.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("wrap", 0))?;
     if text.is_value_missing() {
         return Err(RenderErrorReason::MissingVariable(text.relative_path().cloned()).into());
     }
-    let text = text
-        .value()
-        .as_str()
-        .ok_or(RenderErrorReason::InvalidParamType("text"))?;
-    let indent = call
-        .hash_get("indent")
-        .and_then(|value| value.value().as_str())
-        .unwrap_or("");
+    let text = text.value().as_str().ok_or(RenderErrorReason::InvalidParamType("text"))?;
+    let indent = call.hash_get("indent").and_then(|value| value.value().as_str()).unwrap_or("");
     out.write(&wrap(text, indent))?;
     Ok(())
 }
@@ -77,11 +67,6 @@ mod tests {
     #[test]
     fn later_lines_are_indented() {
         let wrapped = wrap(&"word ".repeat(30), "   ");
-        assert!(
-            wrapped
-                .lines()
-                .skip(1)
-                .all(|line| line.starts_with("   word"))
-        );
+        assert!(wrapped.lines().skip(1).all(|line| line.starts_with("   word")));
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
-use proptest::prelude::*;
 use Outcome::{Accepted, AuthenticationRefused, Deferred, NoAnswer, Reconnect};
 use Phase::{Auth, Body, Connect, Data, Hello, Mail, Rcpt};
+use proptest::prelude::*;
 
 fn reply(line: &str) -> Reply {
     let (code, text) = line.split_once(' ').unwrap_or((line, ""));
@@ -88,7 +88,9 @@ fn an_enhanced_code_is_read_only_where_it_is_sound() {
     let read = |line: &str| reply(line).enhanced().map(|c| c.to_string());
     assert_eq!(read("550 5.1.1 <x>: unknown").as_deref(), Some("5.1.1"));
     assert_eq!(read("250 2.0.0").as_deref(), Some("2.0.0"));
-    for line in ["550 5.1", "550 5.1.1.1 x", "550 5.1.x", "550 4.1.1 x", "550 5.1000.1 x", "550 text 5.1.1", "550 ", "354 3.0.0 x", "550 5..1"] {
+    for line in
+        ["550 5.1", "550 5.1.1.1 x", "550 5.1.x", "550 4.1.1 x", "550 5.1000.1 x", "550 text 5.1.1", "550 ", "354 3.0.0 x", "550 5..1"]
+    {
         assert_eq!(read(line), None, "{line}");
     }
 }

@@ -210,7 +210,8 @@ fn path(folder: &Path, id: u64) -> PathBuf {
 
 /// The index, without lines that were cut or whose mail is gone, and with the mails that it lacks.
 fn load(folder: &Path, now: Timestamp) -> io::Result<Vec<Entry>> {
-    let text = fs::read(folder.join(INDEX)).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(Vec::new()) } else { Err(error) })?;
+    let text =
+        fs::read(folder.join(INDEX)).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(Vec::new()) } else { Err(error) })?;
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let mut entries: Vec<Entry> = lines.clone().filter_map(|line| serde_json::from_slice(line).ok()).collect();
     let known = entries.len();

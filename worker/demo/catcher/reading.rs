@@ -67,7 +67,9 @@ pub(super) fn read(mail: &[u8]) -> Reading {
     let Some(message) = MessageParser::default().parse(mail) else { return Reading { source, ..Reading::default() } };
     let part = |ids: &[u32], html: bool| {
         let parts = ids.iter().filter_map(|id| message.part(*id));
-        parts.filter(|part| if html { part.is_text_html() } else { part.is_text() && !part.is_text_html() }).find_map(|part| part.text_contents())
+        parts
+            .filter(|part| if html { part.is_text_html() } else { part.is_text() && !part.is_text_html() })
+            .find_map(|part| part.text_contents())
     };
     Reading {
         html: part(&message.html_body, true).map(str::to_owned),
@@ -144,7 +146,10 @@ mod tests {
     fn the_index_keeps_what_a_list_shows() {
         let entry = entry_without_envelope(MAIL);
         assert_eq!((entry.subject.as_str(), entry.sender.as_str(), entry.preview.as_str()), ("Café", "Example Press", "In short: hello"));
-        assert_eq!((entry.from.as_str(), entry.to.as_slice(), entry.message_id.as_str()), ("tips@example.org", &["ann@example.com".to_owned()][..], "<1@example.org>"));
+        assert_eq!(
+            (entry.from.as_str(), entry.to.as_slice(), entry.message_id.as_str()),
+            ("tips@example.org", &["ann@example.com".to_owned()][..], "<1@example.org>")
+        );
     }
 
     #[test]
@@ -170,8 +175,10 @@ mod tests {
 
     #[test]
     fn web_addresses_in_plain_text_are_found_without_the_full_stop_after_them() {
-        let texts: Vec<(String, bool)> = pieces("See https://example.org/a?b=1. (http://example.com/)\n").into_iter().map(|p| (p.text, p.is_link)).collect();
-        let expected = [("See ", false), ("https://example.org/a?b=1", true), (". (", false), ("http://example.com/", true), (")\n", false)];
+        let texts: Vec<(String, bool)> =
+            pieces("See https://example.org/a?b=1. (http://example.com/)\n").into_iter().map(|p| (p.text, p.is_link)).collect();
+        let expected =
+            [("See ", false), ("https://example.org/a?b=1", true), (". (", false), ("http://example.com/", true), (")\n", false)];
         assert_eq!(texts, expected.map(|(text, link)| (text.to_owned(), link)));
         // Nothing after the scheme, and no end of it either.
         assert_eq!(pieces("https://").len(), 1);

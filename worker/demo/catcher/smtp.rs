@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 use super::mailbox::{Envelope, Mailbox};
 
 const GREETING: &str = "220 catcher ESMTP: every mail ends here\r\n";
-const EXTENSIONS: &str = "250-catcher\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 26214400\r\n";
+const EXTENSIONS: &str =
+    "250-catcher\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250 SIZE 26214400\r\n";
 const LARGEST_MAIL: usize = 25 << 20;
 /// Whoever's address begins so does not exist.
 const GONE: &str = "gone.";
@@ -237,7 +238,9 @@ mod tests {
                 match session.step(&mut bytes) {
                     Step::Hungry => break,
                     Step::Say(line) => said.push(line[..3].to_owned()),
-                    Step::Keep(envelope, mail) => said.push(format!("{}>{}: {:?}", envelope.from, envelope.to.join("+"), String::from_utf8_lossy(&mail))),
+                    Step::Keep(envelope, mail) => {
+                        said.push(format!("{}>{}: {:?}", envelope.from, envelope.to.join("+"), String::from_utf8_lossy(&mail)))
+                    }
                     Step::Bye => said.push("bye".to_owned()),
                 }
             }
@@ -273,20 +276,25 @@ mod tests {
 
     #[test]
     fn a_line_feed_alone_before_a_dot_does_not_end_a_mail() {
-        let said = talk(&["HELO a\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nx\n.\nMAIL FROM:<c@example.org>\r\n.\r\n"]);
+        let said =
+            talk(&["HELO a\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nx\n.\nMAIL FROM:<c@example.org>\r\n.\r\n"]);
         assert_eq!(said.len(), 5, "{said:?}");
     }
 
     #[test]
     fn an_address_that_is_gone_is_refused_and_the_session_goes_on() {
-        let said = talk(&["EHLO a\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<gone.1@example.com>\r\nDATA\r\nRSET\r\nMAIL FROM:<a@example.org>\r\n"]);
+        let said =
+            talk(&["EHLO a\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<gone.1@example.com>\r\nDATA\r\nRSET\r\nMAIL FROM:<a@example.org>\r\n"]);
         assert_eq!(said, ["250", "250", "550", "554", "250", "250"]);
     }
 
     #[test]
     fn what_comes_out_of_turn_is_refused() {
         assert_eq!(talk(&["MAIL FROM:<a@example.org>\r\n"]), ["503"]);
-        assert_eq!(talk(&["EHLO a\r\nDATA\r\nRCPT TO:<b@example.com>\r\nMAIL FROM:<a@example.org>\r\nDATA\r\n"]), ["250", "503", "503", "250", "554"]);
+        assert_eq!(
+            talk(&["EHLO a\r\nDATA\r\nRCPT TO:<b@example.com>\r\nMAIL FROM:<a@example.org>\r\nDATA\r\n"]),
+            ["250", "503", "503", "250", "554"]
+        );
         assert_eq!(talk(&["HELLO\r\nSTARTTLS\r\nMAIL TO:<x>\r\n"]), ["500", "502", "501"]);
     }
 }

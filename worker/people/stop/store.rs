@@ -63,7 +63,12 @@ pub(super) struct Left {
 }
 
 /// The last leaving after `since`, of this topic or of everything, that still stands.
-pub(super) async fn last_leaving(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64, since: Timestamp) -> sqlx::Result<Option<Left>> {
+pub(super) async fn last_leaving(
+    conn: &mut PgConnection,
+    subscriber_id: i64,
+    topic_id: i64,
+    since: Timestamp,
+) -> sqlx::Result<Option<Left>> {
     let row = sqlx::query!(
         "SELECT c.topic_id, c.at FROM consents c
          WHERE c.subscriber_id = $1 AND c.act = 'withdrawn' AND c.at > $3
@@ -131,7 +136,12 @@ pub(super) async fn lock_editions_skipped_in(conn: &mut PgConnection, subscriber
 
 /// Queues again what was skipped as unsubscribed after `since`, may still be sent, is allowed now, and whose segment was
 /// not given to her meanwhile. The edition of each comes back.
-pub(super) async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, since: Timestamp, now: Timestamp) -> sqlx::Result<Vec<Option<i64>>> {
+pub(super) async fn queue_again(
+    conn: &mut PgConnection,
+    subscriber_id: i64,
+    since: Timestamp,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Option<i64>>> {
     sqlx::query_scalar!(
         r#"WITH wanted AS (
             SELECT d.period, d.id, d.segment_id, d.due_at

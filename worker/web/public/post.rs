@@ -25,27 +25,14 @@ pub(super) enum Act {
 
 /// Reads a posted body; `None` for one that is none of ours.
 pub(super) async fn read(mut request: Request) -> Option<Act> {
-    let kind = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .map_or(Some(""), |value| value.to_str().ok())?;
-    let fields = if kind
-        .trim_start()
-        .to_ascii_lowercase()
-        .starts_with("multipart/form-data")
-    {
+    let kind = request.headers().get(header::CONTENT_TYPE).map_or(Some(""), |value| value.to_str().ok())?;
+    let fields = if kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
         multipart(Multipart::from_request(request, &()).await.ok()?).await?
     } else {
         if kind.is_empty() {
-            request.headers_mut().insert(
-                header::CONTENT_TYPE,
-                const { HeaderValue::from_static("application/x-www-form-urlencoded") },
-            );
+            request.headers_mut().insert(header::CONTENT_TYPE, const { HeaderValue::from_static("application/x-www-form-urlencoded") });
         }
-        Form::<Vec<(String, String)>>::from_request(request, &())
-            .await
-            .ok()?
-            .0
+        Form::<Vec<(String, String)>>::from_request(request, &()).await.ok()?.0
     };
     wanted(&fields)
 }
@@ -63,10 +50,7 @@ async fn multipart(mut form: Multipart) -> Option<Vec<(String, String)>> {
 }
 
 fn wanted(fields: &[(String, String)]) -> Option<Act> {
-    let mut fields: Vec<(&str, &str)> = fields
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.trim()))
-        .collect();
+    let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.trim())).collect();
     fields.sort_unstable();
     match fields.as_slice() {
         [("List-Unsubscribe", "One-Click")] => Some(Act::LeaveTopic(Source::OneClick)),
@@ -94,26 +78,9 @@ mod tests {
     async fn one_click_is_read_in_both_forms() {
         let one_click = Some(Act::LeaveTopic(Source::OneClick));
         let multipart = "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n";
-        assert_eq!(
-            posted(
-                Some("application/x-www-form-urlencoded"),
-                "List-Unsubscribe=One-Click"
-            )
-            .await,
-            one_click
-        );
-        assert_eq!(
-            posted(
-                Some("application/x-www-form-urlencoded; charset=utf-8"),
-                "List-Unsubscribe=One-Click\r\n"
-            )
-            .await,
-            one_click
-        );
-        assert_eq!(
-            posted(Some("multipart/form-data; boundary=b"), multipart).await,
-            one_click
-        );
+        assert_eq!(posted(Some("application/x-www-form-urlencoded"), "List-Unsubscribe=One-Click").await, one_click);
+        assert_eq!(posted(Some("application/x-www-form-urlencoded; charset=utf-8"), "List-Unsubscribe=One-Click\r\n").await, one_click);
+        assert_eq!(posted(Some("multipart/form-data; boundary=b"), multipart).await, one_click);
         assert_eq!(posted(None, "List-Unsubscribe=One-Click").await, one_click);
     }
 
@@ -131,31 +98,11 @@ mod tests {
             "from=topic&act=leave&x=1",
             "%ff=%ff",
         ] {
-            assert_eq!(
-                posted(Some("application/x-www-form-urlencoded"), body).await,
-                None,
-                "{body}"
-            );
+            assert_eq!(posted(Some("application/x-www-form-urlencoded"), body).await, None, "{body}");
         }
-        assert_eq!(
-            posted(
-                Some("application/json"),
-                "{\"List-Unsubscribe\":\"One-Click\"}"
-            )
-            .await,
-            None
-        );
-        assert_eq!(
-            posted(Some("text/plain"), "List-Unsubscribe=One-Click").await,
-            None
-        );
-        assert_eq!(
-            posted(Some("multipart/form-data"), "List-Unsubscribe=One-Click").await,
-            None
-        );
-        assert_eq!(
-            posted(Some("multipart/form-data; boundary=b"), "--b\r\nbroken").await,
-            None
-        );
+        assert_eq!(posted(Some("application/json"), "{\"List-Unsubscribe\":\"One-Click\"}").await, None);
+        assert_eq!(posted(Some("text/plain"), "List-Unsubscribe=One-Click").await, None);
+        assert_eq!(posted(Some("multipart/form-data"), "List-Unsubscribe=One-Click").await, None);
+        assert_eq!(posted(Some("multipart/form-data; boundary=b"), "--b\r\nbroken").await, None);
     }
 }

@@ -29,11 +29,7 @@ pub(in crate::web) async fn show(State(web): State<Web>, token: Token) -> Respon
 }
 
 /// What a form of the page or a mail program posts.
-pub(in crate::web) async fn act(
-    State(web): State<Web>,
-    token: Token,
-    request: Request,
-) -> Response {
+pub(in crate::web) async fn act(State(web): State<Web>, token: Token, request: Request) -> Response {
     answer(&web, acted(&web, token, request).await)
 }
 
@@ -76,88 +72,48 @@ fn person(web: &Web, token: Token) -> Result<UnsubscribeToken, Problem> {
     token::verify_unsubscribe(&web.keyring, &token).ok_or(Problem::InvalidLink)
 }
 
-async fn carry_out(
-    web: &Web,
-    person: UnsubscribeToken,
-    act: Act,
-    now: Timestamp,
-) -> anyhow::Result<()> {
+async fn carry_out(web: &Web, person: UnsubscribeToken, act: Act, now: Timestamp) -> anyhow::Result<()> {
     let (pool, subscriber) = (&web.db.pool, person.subscriber_id);
     // A link of someone who was deleted, or whose topic was, is an invalid one: the page says so.
-    if stop::standing(pool, subscriber, person.topic_id, now)
-        .await?
-        .is_none()
-    {
+    if stop::standing(pool, subscriber, person.topic_id, now).await?.is_none() {
         return Ok(());
     }
     match act {
         Act::LeaveTopic(source) => {
             let scope = Scope::Topic(person.topic_id);
-            stop::unsubscribe(pool, &web.keyring, subscriber, scope, source, now)
-                .await
-                .map(drop)?;
+            stop::unsubscribe(pool, &web.keyring, subscriber, scope, source, now).await.map(drop)?;
         }
         Act::LeaveEverything => {
-            stop::unsubscribe(
-                pool,
-                &web.keyring,
-                subscriber,
-                Scope::Everything,
-                Source::Page,
-                now,
-            )
-            .await
-            .map(drop)?;
+            stop::unsubscribe(pool, &web.keyring, subscriber, Scope::Everything, Source::Page, now).await.map(drop)?;
         }
-        Act::Undo => stop::undo(pool, subscriber, person.topic_id, now)
-            .await
-            .map(drop)?,
+        Act::Undo => stop::undo(pool, subscriber, person.topic_id, now).await.map(drop)?,
     }
     Ok(())
 }
 
-async fn standing_page(
-    web: &Web,
-    person: UnsubscribeToken,
-    done: bool,
-) -> Result<Response, Problem> {
+async fn standing_page(web: &Web, person: UnsubscribeToken, done: bool) -> Result<Response, Problem> {
     let now = web.clock.now();
     let standing = stop::standing(&web.db.pool, person.subscriber_id, person.topic_id, now).await?;
     let standing = standing.ok_or(Problem::InvalidLink)?;
-    Ok(page(
-        StatusCode::OK,
-        &Page::of(Frame::of(&web.site), &standing, done, now),
-    ))
+    Ok(page(StatusCode::OK, &Page::of(Frame::of(&web.site), &standing, done, now)))
 }
 
 impl<'a> Page<'a> {
     fn of(frame: Frame<'a>, standing: &'a Standing, done: bool, now: Timestamp) -> Self {
         let (topic, publisher) = (standing.topic_name.as_str(), frame.publisher);
         let (heading, said, offer) = match (standing.everything, standing.subscribed) {
-            (true, _) => (
-                "You have left".to_owned(),
-                format!("{publisher} sends you no letters any more."),
-                Offer::Nothing,
-            ),
-            (false, true) => (
-                format!("Leave “{topic}”?"),
-                format!("You are subscribed to “{topic}” from {publisher}."),
-                Offer::Both,
-            ),
-            (false, false) => (
-                format!("You have left “{topic}”"),
-                format!("{publisher} sends you no letters of “{topic}” any more."),
-                Offer::Everything,
-            ),
+            (true, _) => ("You have left".to_owned(), format!("{publisher} sends you no letters any more."), Offer::Nothing),
+            (false, true) => (format!("Leave “{topic}”?"), format!("You are subscribed to “{topic}” from {publisher}."), Offer::Both),
+            (false, false) => {
+                (format!("You have left “{topic}”"), format!("{publisher} sends you no letters of “{topic}” any more."), Offer::Everything)
+            }
         };
         let (heading, said) = match (done, offer) {
             (true, Offer::Both) => ("You are subscribed".to_owned(), said),
             _ => (heading, said),
         };
         let note = "Mail to your address is stopped for another reason, so nothing is sent to you at present.";
-        let left = standing
-            .undo_until
-            .map(|until| (until.as_second() - now.as_second() + 59) / 60);
+        let left = standing.undo_until.map(|until| (until.as_second() - now.as_second() + 59) / 60);
         Self {
             note: standing.suppressed.then_some(note),
             undo_minutes: left.filter(|minutes| *minutes > 0),

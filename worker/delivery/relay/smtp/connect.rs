@@ -132,8 +132,7 @@ impl SmtpSession {
         let encrypted = wire.is_encrypted();
         let hello = ClientId::Domain(to.hello.clone());
         let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello);
-        let mut connection =
-            to.within(Phase::Connect, to.deadlines.greeting, greeted).await?.map_err(|e| to.failed(Phase::Connect, e))?;
+        let mut connection = to.within(Phase::Connect, to.deadlines.greeting, greeted).await?.map_err(|e| to.failed(Phase::Connect, e))?;
         let offer = offer(to, &mut connection).await?;
         log_in(to, &mut connection, offer, encrypted).await?;
         Ok(Self { connection, offer, deadlines: to.deadlines, lost: false, hung_up: false, needs_reset: false })
