@@ -3,8 +3,8 @@
 //! The worker's sweep calls `open_due`, `start_due` and `finish`, in any order, on any number of machines at once; each
 //! claims its rows, and (campaign, occurrence) is unique as the last guard. None may run inside another transaction.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Acquire, PgConnection};
 
 use super::CampaignError;
@@ -16,6 +16,8 @@ use super::store::{self, Campaign};
 use crate::base::time::{civil_to_db, period_of, to_db};
 use crate::base::wake::{self, Job};
 
+/// What was in flight when its campaign was cancelled has come back by then.
+const IN_FLIGHT: SignedDuration = SignedDuration::from_hours(7 * 24);
 const MISSED: &str = "missed while nothing was running";
 
 /// Opens the edition of every campaign whose planning is due, and gives their ids; each is to be planned.
@@ -86,8 +88,9 @@ pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<
 pub async fn finish(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
     end_the_cancelled(conn, now).await?;
     let candidates = sqlx::query_scalar!(
-        "SELECT id FROM editions e WHERE state = 'running' AND planned IS NOT NULL AND NOT EXISTS (
-            SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL)
+        // A scalar, which is probed for each edition: an EXISTS may become a join that reads everything that is ready.
+        "SELECT id FROM editions e WHERE state = 'running' AND planned IS NOT NULL AND (
+            SELECT d.id FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL LIMIT 1) IS NULL
         ORDER BY id"
     )
     .fetch_all(&mut *conn)
@@ -245,8 +248,9 @@ async fn finish_one(conn: &mut PgConnection, edition_id: i64, now: Timestamp) ->
 // A delivery that was being handed over when its campaign was cancelled may come back deferred or queued.
 async fn end_the_cancelled(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
     let left = sqlx::query_scalar!(
-        "SELECT id FROM editions e WHERE state = 'cancelled' AND EXISTS (
-            SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL)"
+        "SELECT id FROM editions e WHERE state = 'cancelled' AND finished_at > $1 AND (
+            SELECT d.id FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL LIMIT 1) IS NOT NULL",
+        to_db(now - IN_FLIGHT)
     )
     .fetch_all(&mut *conn)
     .await?;

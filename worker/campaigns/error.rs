@@ -62,7 +62,7 @@ pub enum CampaignError {
         hint: &'static str,
     },
     /// No edition waits for a word.
-    #[error("campaign `{0}` has no edition on hold: `tidings campaign report {0}` shows where its editions stand")]
+    #[error("campaign `{0}` has no edition on hold: `tidings campaign report` shows where its editions stand")]
     NothingHeld(String),
     /// An edition went out, or is about to, within the last six days, and nobody said yes.
     #[error("campaign `{name}` had its edition {edition} less than six days ago: say --yes to run another all the same")]

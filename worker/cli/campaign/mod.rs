@@ -147,7 +147,7 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Show { name, json } => show::show(conn, &name, json).await,
         Command::Pause { name, reason, json } => {
             let paused = campaign::pause(conn, &name, &reason, now).await?;
-            let sentence = format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {name}` lets it go on.");
+            let sentence = format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {}` lets it go on.", typed(&name));
             answer(json, show::json(&paused), &sentence)
         }
         Command::Resume { name, json } => {
@@ -165,8 +165,9 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Skip { name, json } => {
             let skipped = edition::skip(conn, &name, now).await?;
             let sentence = format!(
-                "Left out what was late of {}: `tidings campaign report {name}` counts it as skipped, too late.",
-                skipped.join(", ")
+                "Left out what was late of {}: `tidings campaign report {}` counts it as skipped, too late.",
+                skipped.join(", "),
+                typed(&name)
             );
             answer(json, json!({ "campaign": name, "skipped": skipped }), &sentence)
         }
@@ -231,7 +232,7 @@ async fn run_now(conn: &mut PgConnection, name: &str, yes: bool, json: bool, ctx
         }
         outcome => outcome?,
     };
-    let sentence = format!("Edition {added} is due now; a worker plans and sends it. `tidings campaign report {name}` counts.");
+    let sentence = format!("Edition {added} is due now; a worker plans and sends it. `tidings campaign report {}` counts.", typed(name));
     answer(json, json!({ "campaign": name, "edition": added.to_string() }), &sentence)
 }
 
@@ -245,6 +246,12 @@ fn ask(question: &str) -> anyhow::Result<bool> {
 
 fn answer(as_json: bool, value: Value, sentence: &str) -> anyhow::Result<()> {
     if as_json { pretty(&value) } else { say(sentence) }
+}
+
+/// A name as it is typed after a command.
+fn typed(name: &str) -> String {
+    let plain = name.chars().all(|character| character.is_alphanumeric() || "-_.".contains(character));
+    if plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 /// Prints a line; a reader that went away is no error.

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::super::table::table;
-use super::{pretty, say};
+use super::{pretty, say, typed};
 use crate::campaigns::schedule::Schedule;
 use crate::campaigns::states::CampaignState;
 use crate::campaigns::store::{self, Campaign};
@@ -35,10 +35,11 @@ pub(super) async fn run(conn: &mut PgConnection, args: &Args, now: Timestamp) ->
             "campaign": campaign.name, "state": campaign.state, "zone": campaign.zone, "subscriber_zone": campaign.subscriber_zone, "editions": editions,
         }));
     }
+    let name = campaign.name.as_str();
     match campaign.state {
-        CampaignState::Cancelled => return say(&format!("Campaign `{}` is cancelled: no edition comes.", campaign.name)),
+        CampaignState::Cancelled => return say(&format!("Campaign `{name}` is cancelled: no edition comes.")),
         CampaignState::Paused => {
-            say(&format!("Campaign `{0}` is paused; these come if it is resumed: `tidings campaign resume {0}`.", campaign.name))?
+            say(&format!("Campaign `{name}` is paused; these come if it is resumed: `tidings campaign resume {}`.", typed(name)))?
         }
         _ => {}
     }

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 
 use super::super::{Context, table::table};
-use super::{next, pretty, say};
+use super::{next, pretty, say, typed};
 use crate::campaigns::report::{self, DeliveryLine, EditionReport, Report};
 use crate::campaigns::states::{CampaignState, EditionState};
 use crate::delivery::message::Mailbox;
@@ -70,7 +70,7 @@ fn gone(error: std::io::Error) -> anyhow::Result<()> {
 fn print(report: &Report) -> anyhow::Result<()> {
     say(&standing(report))?;
     if report.editions.is_empty() {
-        return say(&format!("It has no editions yet: `tidings campaign next {}` shows when the first is due.", report.campaign));
+        return say(&format!("It has no editions yet: `tidings campaign next {}` shows when the first is due.", typed(&report.campaign)));
     }
     let mut table = table(["edition", "state", "planned", "sent", "failed", "skipped", "unconfirmed", "cancelled", "to do"]);
     for column in 2..9 {
@@ -93,7 +93,7 @@ fn standing(report: &Report) -> String {
     let name = &report.campaign;
     match (&report.reason, report.state) {
         (Some(reason), CampaignState::Paused) => {
-            format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {name}` lets it go on.")
+            format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {}` lets it go on.", typed(name))
         }
         _ => format!("Campaign `{name}` is {}.", report.state),
     }
@@ -110,7 +110,8 @@ fn notes(name: &str, edition: &EditionReport) -> Vec<String> {
     match edition.state {
         EditionState::Held => {
             notes.push(format!(
-                "held: {reason}. `tidings campaign release {name}` sends it, `tidings campaign skip {name}` leaves out what is late"
+                "held: {reason}. `tidings campaign release {0}` sends it, `tidings campaign skip {0}` leaves out what is late",
+                typed(name)
             ));
         }
         EditionState::Skipped => notes.push(reason.to_owned()),
