@@ -3,8 +3,8 @@
 //! The worker's sweep calls `open_due`, `start_due` and `finish`, in any order, on any number of machines at once; each
 //! claims its rows, and (campaign, occurrence) is unique as the last guard. None may run inside another transaction.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
 use sqlx::{Acquire, PgConnection};
 
 use super::CampaignError;
@@ -16,8 +16,6 @@ use super::store::{self, Campaign};
 use crate::base::time::{civil_to_db, period_of, to_db};
 use crate::base::wake::{self, Job};
 
-/// What was in flight when its campaign was cancelled has come back by then.
-const IN_FLIGHT: SignedDuration = SignedDuration::from_hours(7 * 24);
 const MISSED: &str = "missed while nothing was running";
 
 /// Opens the edition of every campaign whose planning is due, and gives their ids; each is to be planned.
@@ -248,9 +246,8 @@ async fn finish_one(conn: &mut PgConnection, edition_id: i64, now: Timestamp) ->
 // A delivery that was being handed over when its campaign was cancelled may come back deferred or queued.
 async fn end_the_cancelled(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<()> {
     let left = sqlx::query_scalar!(
-        "SELECT id FROM editions e WHERE state = 'cancelled' AND finished_at > $1 AND (
-            SELECT d.id FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL LIMIT 1) IS NOT NULL",
-        to_db(now - IN_FLIGHT)
+        "SELECT id FROM editions e WHERE state = 'cancelled' AND (
+            SELECT d.id FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL LIMIT 1) IS NOT NULL"
     )
     .fetch_all(&mut *conn)
     .await?;
