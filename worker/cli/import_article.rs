@@ -48,6 +48,12 @@ enum Form {
     Text,
 }
 
+/// The JSON of an import.
+#[derive(serde::Serialize)]
+struct Output<'a> {
+    articles: &'a [Article],
+}
+
 /// Imports every article in its own transaction; those that fail are named, and the others are stored.
 pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
     if let Some(url) = &args.url {
@@ -64,6 +70,7 @@ pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
     for file in &files {
         match take_in(&args, ctx, file).await {
             Ok(article) => articles.push(article),
+            Err(error) if files.len() == 1 => return Err(error),
             Err(error) => {
                 failed += 1;
                 eprintln!("tidings: {error:#}");
@@ -71,7 +78,7 @@ pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
         }
     }
     if args.json {
-        println!("{}", serde_json::json!({ "articles": articles }));
+        println!("{}", serde_json::to_string(&Output { articles: &articles })?);
     }
     match failed {
         0 => Ok(()),
@@ -205,7 +212,11 @@ fn tell(article: &Article, series: &str, imported: &Imported, approved: bool) {
             );
         }
         Imported::Unchanged { drafts } => {
-            let hint = if *drafts > 0 { format!(" ({} still drafts: `tidings tip approve`)", drafts) } else { String::new() };
+            let hint = if *drafts > 0 {
+                format!(" ({} still waiting to be approved: `tidings tip approve`)", count(*drafts, "draft"))
+            } else {
+                String::new()
+            };
             println!("“{}” is already imported into the series `{series}`; nothing changed{hint}.", article.title);
         }
     }

@@ -140,7 +140,9 @@ fn body(document: &Document, segmented: &Segmented, segment: &Segment) -> String
     let mut before: Option<&Block> = None;
     let marked = segment.body.iter().map(|index| &document.blocks[*index]).filter(|block| block.kind != Kind::Code);
     // With a mark that leads nowhere, numbers of our own would only add to the confusion.
-    let whole = marked.flat_map(|block| citations::cited(&block.markdown)).all(|label| segmented.references.by_label(&label).is_some());
+    let cites = !segmented.references.list.is_empty();
+    let whole =
+        cites && marked.flat_map(|block| citations::cited(&block.markdown)).all(|label| segmented.references.by_label(&label).is_some());
     for block in segment.body.iter().map(|index| &document.blocks[*index]) {
         let numbered =
             if block.kind == Kind::Code { block.markdown.clone() } else { number_marks(&block.markdown, segmented, segment, whole) };

@@ -48,7 +48,7 @@ pub fn parse(text: &str) -> Option<Date> {
 
 /// Reads a line that holds a date, labels such as "Published on" and a time of day, and nothing else.
 pub fn line(text: &str) -> Option<DateLine> {
-    if text.len() > 80 {
+    if text.len() > 80 || !text.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
     let words: Vec<String> = text

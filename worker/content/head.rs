@@ -77,10 +77,13 @@ fn first_heading(blocks: &[Block]) -> Option<usize> {
     blocks.iter().position(|block| block.level().is_some())
 }
 
+/// A title that does not stand among the first lines is none.
+const LAST_LINE_OF_HEAD: usize = 80;
+
 /// Among the short lines above the first running text, the one whose words the article uses most.
 fn title_of_text(document: &Document, fates: &Fates) -> Option<usize> {
     let blocks = &document.blocks;
-    let end = first_prose(blocks);
+    let end = first_prose(blocks).min(LAST_LINE_OF_HEAD);
     let counts = frequencies(blocks);
     let name: Vec<String> = words::tokens(&from_name(&document.name));
     let candidates: Vec<usize> = (0..end).filter(|i| fates[*i].is_none() && can_be_title(blocks, *i)).collect();
@@ -165,7 +168,7 @@ fn metadata(document: &Document, fates: &mut Fates) -> (Option<Date>, Option<Str
 /// What stands above the title is page; the title itself may stand there a second time.
 fn settle_above(document: &Document, title_at: usize, fates: &mut Fates) {
     let title = words::key(without_site(&document.blocks[title_at].text));
-    for (index, block) in document.blocks.iter().enumerate() {
+    for (index, block) in document.blocks.iter().enumerate().take(title_at + 4) {
         if fates[index].is_some() || index == title_at {
             continue;
         }
@@ -175,7 +178,7 @@ fn settle_above(document: &Document, title_at: usize, fates: &mut Fates) {
             && (block.level().is_some() || block.is_paragraph())
             && block.words <= 30
             && words::key(without_site(&block.text)) == title;
-        if again && index < title_at + 4 {
+        if again {
             fates[index] = Some(Fate::Left("title"));
         } else if index < title_at {
             let boxed = document

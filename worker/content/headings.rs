@@ -4,6 +4,8 @@
 //! only make sense with a neighbour ("The remedy"). Called by `sift`, `sections` and `subject`.
 
 use super::words;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 /// What a section is, by its heading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,116 +28,24 @@ pub(crate) enum Role {
 pub(crate) fn role(heading: &str) -> Role {
     let key = words::key(bare(heading));
     let key = key.strip_prefix("the ").unwrap_or(&key);
-    let is = |list: &[&str]| list.contains(&key);
-    if is(&INTRODUCTIONS) {
-        Role::Introduction
-    } else if is(&CONCLUSIONS)
-        || ["in conclusion", "key takeaway", "final thought", "bottom line"].iter().any(|start| key.starts_with(start))
-    {
-        Role::Conclusion
-    } else if is(&REFERENCES) {
-        Role::References
-    } else if is(&LINKS)
-        || ["you may also", "you might also", "more articles", "more from ", "more stories", "more on ", "related "]
-            .iter()
-            .any(|start| key.starts_with(start) && words::count(key) <= 7)
-    {
-        Role::Links
-    } else {
-        page_role(key)
+    if let Some(role) = EXACT.get(key) {
+        return *role;
     }
-}
-
-fn page_role(key: &str) -> Role {
-    let short = words::count(key) <= 5;
-    let starts = |list: &[&str]| short && list.iter().any(|start| key.starts_with(start));
-    if [
-        "recent posts",
-        "recent articles",
-        "latest posts",
-        "latest articles",
-        "popular posts",
-        "popular articles",
-        "trending",
-        "trending now",
-        "most read",
-        "most popular",
-        "archives",
-        "categories",
-        "tags",
-        "recommended",
-        "latest news",
-    ]
-    .contains(&key)
-    {
-        Role::Page("list of other pages")
-    } else if starts(&["about the author", "about the writer", "about author", "meet the author", "author bio"])
-        || ["author", "authors", "about me", "our authors", "contributors", "our experts"].contains(&key)
-    {
-        Role::Page("box about the author")
-    } else if ["about us", "who we are", "our mission", "our story", "about our company"].contains(&key) {
-        Role::Page("line about the publisher")
-    } else if starts(&["leave a reply", "leave a comment", "post a comment", "join the conversation", "join the discussion"])
-        || ["comments", "reader comments", "discussion", "responses"].contains(&key)
-    {
-        Role::Page("comments")
-    } else if starts(&[
-        "sign up",
-        "subscribe",
-        "join our newsletter",
-        "join the newsletter",
-        "get our newsletter",
-        "stay in touch",
-        "stay up to date",
-        "join our mailing",
-        "newsletter",
-    ]) {
-        Role::Page("sign-up box")
-    } else if starts(&["share this", "share on"])
-        || [
-            "share",
-            "follow us",
-            "connect with us",
-            "navigation",
-            "menu",
-            "footer",
-            "site map",
-            "quick links",
-            "legal",
-            "privacy policy",
-            "search",
-        ]
-        .contains(&key)
-    {
-        Role::Page("navigation or sharing")
-    } else if ["contents", "table of contents", "in this article", "on this page", "jump to", "what's in this article", "article contents"]
-        .contains(&key)
-    {
-        Role::Page("table of contents")
-    } else if [
-        "disclaimer",
-        "medical disclaimer",
-        "disclosure",
-        "editorial policy",
-        "affiliate disclosure",
-        "acknowledgements",
-        "acknowledgments",
-        "conflict of interest",
-        "conflicts of interest",
-        "funding",
-        "copyright",
-    ]
-    .contains(&key)
-    {
-        Role::Page("publisher's notice")
-    } else {
-        Role::Body
+    let count = words::count(key);
+    if count > 7 {
+        return Role::Body;
     }
+    let opening = OPENINGS.iter().find(|(opening, most, _)| count <= *most && key.starts_with(opening));
+    opening.map_or(Role::Body, |(_, _, role)| *role)
 }
 
 /// A heading without its number ("3.", "Step 3:", "#3 -") and without a colon at its end.
 pub(crate) fn bare(heading: &str) -> &str {
     let heading = heading.trim();
+    if !heading.bytes().any(|b| b.is_ascii_digit()) {
+        let text = heading.trim_end_matches([':', '.', ' ']);
+        return if text.is_empty() { heading } else { text };
+    }
     let unnumbered = after_number(heading.trim_start_matches('#')).unwrap_or(heading);
     let unlabelled = unnumbered.split_once([':', '–', '—', '-']).filter(|(label, rest)| is_count_label(label) && !rest.trim().is_empty());
     let text = unlabelled.map_or(unnumbered, |(_, rest)| rest);
@@ -153,6 +63,9 @@ fn after_number(text: &str) -> Option<&str> {
 
 /// "Step 3", "Tip #4", "Day 2", "Reason 5".
 fn is_count_label(label: &str) -> bool {
+    if label.len() > 20 {
+        return false;
+    }
     let tokens = words::tokens(label);
     let kinds = [
         "step", "tip", "day", "week", "part", "number", "no", "chapter", "habit", "rule", "idea", "way", "section", "lesson", "reason",
@@ -258,9 +171,58 @@ pub(crate) fn is_dependent(heading: &str) -> bool {
 
 /// A word that many sections of many articles have in their heading.
 pub(crate) fn is_general(word: &str) -> bool {
-    GENERAL.contains(&word) || word.bytes().all(|b| b.is_ascii_digit())
+    GENERAL.contains(word) || word.bytes().all(|b| b.is_ascii_digit())
 }
 
+static EXACT: LazyLock<HashMap<&str, Role>> = LazyLock::new(|| {
+    let lists: [(Role, &[&str]); 11] = [
+        (Role::Introduction, &INTRODUCTIONS),
+        (Role::Conclusion, &CONCLUSIONS),
+        (Role::References, &REFERENCES),
+        (Role::Links, &LINKS),
+        (Role::Page("list of other pages"), &OTHER_PAGES),
+        (Role::Page("box about the author"), &["author", "authors", "about me", "our authors", "contributors", "our experts"]),
+        (Role::Page("line about the publisher"), &["about us", "who we are", "our mission", "our story", "about our company"]),
+        (Role::Page("comments"), &["comments", "reader comments", "discussion", "responses"]),
+        (Role::Page("navigation or sharing"), &NAVIGATION),
+        (
+            Role::Page("table of contents"),
+            &["contents", "table of contents", "in this article", "on this page", "jump to", "what's in this article", "article contents"],
+        ),
+        (Role::Page("publisher's notice"), &NOTICES),
+    ];
+    lists.iter().flat_map(|(role, keys)| keys.iter().map(|key| (*key, *role))).collect()
+});
+
+/// How a heading opens, and how many words it may have to be taken for what it says.
+const OPENINGS: [(&str, usize, Role); 26] = [
+    ("in conclusion", 7, Role::Conclusion),
+    ("key takeaway", 7, Role::Conclusion),
+    ("final thought", 7, Role::Conclusion),
+    ("bottom line", 7, Role::Conclusion),
+    ("you may also", 7, Role::Links),
+    ("you might also", 7, Role::Links),
+    ("more articles", 7, Role::Links),
+    ("more from ", 7, Role::Links),
+    ("more stories", 7, Role::Links),
+    ("related ", 3, Role::Links),
+    ("about the author", 5, Role::Page("box about the author")),
+    ("about the writer", 5, Role::Page("box about the author")),
+    ("meet the author", 5, Role::Page("box about the author")),
+    ("author bio", 5, Role::Page("box about the author")),
+    ("leave a reply", 5, Role::Page("comments")),
+    ("leave a comment", 5, Role::Page("comments")),
+    ("post a comment", 5, Role::Page("comments")),
+    ("join the conversation", 5, Role::Page("comments")),
+    ("join the discussion", 5, Role::Page("comments")),
+    ("subscribe", 5, Role::Page("sign-up box")),
+    ("sign up", 5, Role::Page("sign-up box")),
+    ("join our ", 5, Role::Page("sign-up box")),
+    ("get our ", 5, Role::Page("sign-up box")),
+    ("stay in touch", 5, Role::Page("sign-up box")),
+    ("share this", 5, Role::Page("navigation or sharing")),
+    ("share on", 5, Role::Page("navigation or sharing")),
+];
 const INTRODUCTIONS: [&str; 8] =
     ["introduction", "intro", "overview", "foreword", "preface", "before we begin", "about this article", "about this guide"];
 const CONCLUSIONS: [&str; 27] = [
@@ -292,7 +254,7 @@ const CONCLUSIONS: [&str; 27] = [
     "upshot",
     "summing up",
 ];
-const REFERENCES: [&str; 17] = [
+const REFERENCES: [&str; 19] = [
     "references",
     "reference",
     "sources",
@@ -310,8 +272,10 @@ const REFERENCES: [&str; 17] = [
     "article sources",
     "literature cited",
     "list of references",
+    "scientific references",
+    "medical references",
 ];
-const LINKS: [&str; 19] = [
+const LINKS: [&str; 20] = [
     "further reading",
     "related",
     "related articles",
@@ -331,8 +295,57 @@ const LINKS: [&str; 19] = [
     "links",
     "more information",
     "up next",
+    "resources",
 ];
-const GENERAL: [&str; 118] = [
+const OTHER_PAGES: [&str; 17] = [
+    "recent posts",
+    "recent articles",
+    "latest posts",
+    "latest articles",
+    "popular posts",
+    "popular articles",
+    "trending",
+    "trending now",
+    "most read",
+    "most popular",
+    "archives",
+    "categories",
+    "tags",
+    "recommended",
+    "latest news",
+    "recommended for you",
+    "editor's picks",
+];
+const NAVIGATION: [&str; 12] = [
+    "share",
+    "follow us",
+    "connect with us",
+    "navigation",
+    "menu",
+    "footer",
+    "site map",
+    "sitemap",
+    "quick links",
+    "legal",
+    "privacy policy",
+    "newsletter",
+];
+const NOTICES: [&str; 12] = [
+    "disclaimer",
+    "medical disclaimer",
+    "disclosure",
+    "editorial policy",
+    "affiliate disclosure",
+    "acknowledgements",
+    "acknowledgments",
+    "conflict of interest",
+    "conflicts of interest",
+    "funding",
+    "copyright",
+    "disclosures",
+];
+static GENERAL: LazyLock<HashSet<&str>> = LazyLock::new(|| GENERAL_WORDS.iter().copied().collect());
+const GENERAL_WORDS: [&str; 118] = [
     "symptom",
     "symptoms",
     "sign",

@@ -12,6 +12,7 @@ pub mod document;
 mod head;
 mod headings;
 mod markup;
+mod phrases;
 mod present;
 pub mod read;
 mod references;

@@ -3,6 +3,7 @@
 //! Owns the labels by which references are cited. Called by `sift` (what is a reference?) and `segment` (who cites it?).
 
 use super::document::{Block, Kind, Link};
+use super::phrases::phrases;
 use super::{citations, words};
 use std::collections::{HashMap, HashSet};
 
@@ -31,11 +32,8 @@ pub struct References {
 /// Whether a text reads like a source and not like a sentence.
 pub(crate) fn is_reference(text: &str) -> bool {
     let count = words::count(text);
-    if !(3..=90).contains(&count) {
-        return false;
-    }
-    let tokens = words::tokens(text);
-    signs_of_source(text) >= 2 && words::prose_share(&tokens) <= 12
+    let sized = (3..=90).contains(&count) && text.bytes().any(|b| b.is_ascii_digit());
+    sized && signs_of_source(text) >= 2 && words::prose_share(&words::tokens(text)) <= 12
 }
 
 /// Whether a text may stand between two sources as one of them: titles and names, no sentence.
@@ -44,32 +42,15 @@ pub(crate) fn may_be_reference(text: &str) -> bool {
 }
 
 fn signs_of_source(text: &str) -> usize {
-    let lower = text.to_lowercase();
-    let marks = [
-        "doi",
-        "retrieved from",
-        "pmid",
-        "et al",
-        "accessed ",
-        "available at",
-        "available from",
-        "isbn",
-        " edition",
-        "(ed.)",
-        "(eds.)",
-        "vol.",
-        " pp.",
-        "https://",
-        "http://",
-        "journal",
-        "press,",
-        "guideline",
-    ];
-    let named = marks.iter().filter(|mark| lower.contains(*mark)).count();
+    let named = phrases(text).sources as usize;
+    let years = years(text);
+    if named == 0 && years.is_empty() {
+        return usize::from(opens_with_authors(text)) * 2;
+    }
     // "Organisation. Title, 2021."
     let closing = text.trim_end_matches(['.', ')', ' ']);
-    let dated = text.contains(". ") && years(text).last().is_some_and(|(at, _)| at + 4 == closing.len());
-    named + usize::from(opens_with_authors(text)) * 2 + usize::from(has_volume(text)) + usize::from(has_year(text)) + usize::from(dated)
+    let dated = text.contains(". ") && years.last().is_some_and(|(at, _)| at + 4 == closing.len());
+    named + usize::from(opens_with_authors(text)) * 2 + usize::from(has_volume(text)) + usize::from(!years.is_empty()) + usize::from(dated)
 }
 
 /// "Smith, J. A." or "Smith JA," or three names in a row.
@@ -101,18 +82,24 @@ fn has_volume(text: &str) -> bool {
     })
 }
 
-fn has_year(text: &str) -> bool {
-    years(text).next().is_some()
-}
-
 /// Every year from 1900 to 2099 and where it stands.
-fn years(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn years(text: &str) -> Vec<(usize, &str)> {
     let bytes = text.as_bytes();
-    (0..bytes.len().saturating_sub(3)).filter_map(move |i| {
-        let plain = bytes[i..i + 4].iter().all(u8::is_ascii_digit) && (bytes[i..].starts_with(b"19") || bytes[i..].starts_with(b"20"));
-        let alone = (i == 0 || !bytes[i - 1].is_ascii_alphanumeric()) && !bytes.get(i + 4).is_some_and(u8::is_ascii_digit);
-        (plain && alone).then(|| (i, &text[i..i + 4]))
-    })
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at + 4 <= bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let run = bytes[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let alone = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+        if run == 4 && alone && (bytes[at..].starts_with(b"19") || bytes[at..].starts_with(b"20")) {
+            found.push((at, &text[at..at + 4]));
+        }
+        at += run;
+    }
+    found
 }
 
 /// Reads the references out of the blocks that hold them.

@@ -49,6 +49,9 @@ pub(super) fn parts(document: &Document, fates: &mut Fates, settings: &Settings)
     settle_roles(document, &mut sections, fates);
     let parts = gather(document, sections, fates);
     let mut parts = join_dependent(document, parts);
+    // Only now: a heading without text of its own may lead sections that have just joined it.
+    parts.iter_mut().for_each(|part| prune(document, part, fates));
+    parts.retain(|part| !part.pieces.is_empty());
     loop {
         let before = parts.len();
         let least = least_here(&parts_words(&parts, settings), settings);
@@ -163,8 +166,6 @@ fn gather(document: &Document, sections: Vec<Section>, fates: &mut Fates) -> Vec
     for heading in waiting {
         fates[heading] = Some(Fate::Left("heading without text"));
     }
-    parts.iter_mut().for_each(|part| prune(document, part, fates));
-    parts.retain(|part| !part.pieces.is_empty());
     parts
 }
 
@@ -204,16 +205,21 @@ fn is_under(part: &Part, section: &Section) -> bool {
 
 /// Joins sections whose heading only makes sense with the one above or before it.
 fn join_dependent(document: &Document, parts: Vec<Part>) -> Vec<Part> {
-    let mut times: HashMap<(u8, String), usize> = HashMap::new();
-    for part in &parts {
-        *times.entry((part.level, heading_key(document, part))).or_insert(0) += 1;
+    let keys: Vec<(u8, String)> = parts.iter().map(|part| (part.level, heading_key(document, part))).collect();
+    let mut times: HashMap<&(u8, String), usize> = HashMap::new();
+    for key in &keys {
+        *times.entry(key).or_insert(0) += 1;
     }
     let mut joined: Vec<Part> = Vec::with_capacity(parts.len());
-    for part in parts {
-        let repeated = times.get(&(part.level, heading_key(document, &part))).copied().unwrap_or(0);
+    let mut last = 0;
+    for (place, part) in parts.into_iter().enumerate() {
+        let same = keys[last] == keys[place];
         match joined.last_mut() {
-            Some(before) if depends(document, before, &part, repeated) => absorb(before, part),
-            _ => joined.push(part),
+            Some(before) if depends(document, before, &part, times[&keys[place]], same) => absorb(before, part),
+            _ => {
+                joined.push(part);
+                last = place;
+            }
         }
     }
     joined
@@ -223,7 +229,8 @@ fn heading_key(document: &Document, part: &Part) -> String {
     part.main.map(|main| words::key(headings::bare(&document.blocks[main].text))).unwrap_or_default()
 }
 
-fn depends(document: &Document, before: &Part, part: &Part, repeated: usize) -> bool {
+/// `repeated` is how often the part's heading stands on its level, `same` whether it is that of the one before.
+fn depends(document: &Document, before: &Part, part: &Part, repeated: usize, same: bool) -> bool {
     let (Some(before_main), Some(main)) = (before.main, part.main) else { return false };
     let heading = &document.blocks[main].text;
     let dependent = headings::is_dependent(heading);
@@ -231,12 +238,12 @@ fn depends(document: &Document, before: &Part, part: &Part, repeated: usize) -> 
         return dependent || repeated > 1;
     }
     let same_place = part.level == before.level && part.path[..part.path.len() - 1] == before.path[..before.path.len() - 1];
-    if !same_place || heading_key(document, before) == heading_key(document, part) {
+    if !same_place || same {
         return false;
     }
     let closes = headings::label(heading).is_some_and(|(label, _)| headings::closes_pair(&label));
-    let opened = headings::label(&document.blocks[before_main].text).is_some_and(|(label, _)| headings::opens_pair(&label));
-    (closes && opened) || (repeated > 1 && (dependent || closes)) || (repeated > 2 && words::count(heading) <= 4)
+    let opened = || headings::label(&document.blocks[before_main].text).is_some_and(|(label, _)| headings::opens_pair(&label));
+    (closes && opened()) || (repeated > 1 && (dependent || closes)) || (repeated > 2 && words::count(heading) <= 4)
 }
 
 fn absorb(before: &mut Part, part: Part) {

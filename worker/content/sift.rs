@@ -25,13 +25,14 @@ pub(crate) type Fates = Vec<Option<Fate>>;
 /// Settles every block that shows by itself or by its place that it is no text of a tip.
 pub(crate) fn sift(document: &Document, fates: &mut Fates) {
     let blocks = &document.blocks;
+    let sources: Vec<bool> = blocks.iter().map(is_source).collect();
     settle_kinds(blocks, fates);
     settle_related(blocks, fates);
     settle_page_parts(document, fates);
     settle_contents(document, fates);
     settle_links(blocks, fates);
-    settle_sections(document, fates);
-    settle_loose_references(document, fates);
+    settle_sections(document, &sources, fates);
+    settle_loose_references(document, &sources, fates);
     settle_end(blocks, fates);
 }
 
@@ -112,7 +113,9 @@ fn settle_page_parts(document: &Document, fates: &mut Fates) {
 fn settle_contents(document: &Document, fates: &mut Fates) {
     let blocks = &document.blocks;
     let mut last_place: HashMap<String, usize> = HashMap::new();
+    let mut headings = 0;
     for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.level().is_some()) {
+        headings += 1;
         last_place.insert(words::key(headings::bare(&block.text)), index);
     }
     let is_heading = |text: &str, after: usize| last_place.get(&words::key(headings::bare(text))).is_some_and(|place| *place > after);
@@ -123,7 +126,7 @@ fn settle_contents(document: &Document, fates: &mut Fates) {
             fates[index] = Some(Fate::Left("table of contents"));
         }
     }
-    if document.format == Format::Text {
+    if document.format == Format::Text && last_place.len() < headings {
         let repeated: Vec<bool> =
             blocks.iter().enumerate().map(|(i, b)| b.level().is_some() && fates[i].is_none() && is_heading(&b.text, i)).collect();
         for (index, _) in repeated.iter().enumerate().filter(|(_, again)| **again) {
@@ -171,14 +174,14 @@ fn link_words(block: &Block) -> usize {
 }
 
 /// Sections that their heading shows to be no text: sources, other pages, the end of the page.
-fn settle_sections(document: &Document, fates: &mut Fates) {
+fn settle_sections(document: &Document, sources: &[bool], fates: &mut Fates) {
     let blocks = &document.blocks;
     let mut open: Option<Open> = None;
     let mut seen_body = false;
     for index in 0..blocks.len() {
         if let Some(level) = blocks[index].level().filter(|_| fates[index].is_none()) {
             let role = headings::role(&blocks[index].text);
-            let below = below(document, fates, index, level);
+            let below = below(document, sources, fates, index, level);
             open = next_open(open, role, level, &below, document.format);
             seen_body |= open.is_none() && below.prose >= 20;
         }
@@ -186,7 +189,7 @@ fn settle_sections(document: &Document, fates: &mut Fates) {
         let page = signs::page_part(&blocks[index].text, blocks[index].words);
         let fate = match (fates[index], current.role) {
             (Some(_), _) => continue,
-            (None, Role::References) if !is_prose(&blocks[index]) => Fate::Reference,
+            (None, Role::References) if sources[index] || !is_prose(&blocks[index]) => Fate::Reference,
             (None, Role::References) => Fate::Left(end_reason(&blocks[index])),
             (None, _) if blocks[index].level().is_none() && seen_body && signs::is_about_publisher(&blocks[index].text) => {
                 Fate::Left("line about the publisher")
@@ -208,21 +211,15 @@ struct Open {
 #[derive(Default)]
 struct Below {
     prose: usize,
-    sources: usize,
 }
 
-fn below(document: &Document, fates: &Fates, at: usize, level: u8) -> Below {
+fn below(document: &Document, sources: &[bool], fates: &Fates, at: usize, level: u8) -> Below {
     let mut below = Below::default();
-    for (block, fate) in document.blocks[at + 1..].iter().zip(&fates[at + 1..]) {
+    for (index, block) in document.blocks.iter().enumerate().skip(at + 1) {
         if block.level().is_some_and(|other| other <= level) || below.prose > 400 {
             break;
         }
-        if fate.is_some() || block.level().is_some() {
-            continue;
-        }
-        if is_source(block) {
-            below.sources += 1;
-        } else {
+        if fates[index].is_none() && block.level().is_none() && !sources[index] {
             below.prose += block.words.saturating_sub(link_words(block));
         }
     }
@@ -251,10 +248,7 @@ fn is_source(block: &Block) -> bool {
 }
 
 fn is_prose(block: &Block) -> bool {
-    block.is_paragraph()
-        && block.words >= 15
-        && !references::is_reference(&block.text)
-        && words::prose_share(&words::tokens(&block.text)) >= 8
+    block.is_paragraph() && block.words >= 15 && words::prose_share(&words::tokens(&block.text)) >= 8
 }
 
 fn end_reason(block: &Block) -> &'static str {
@@ -265,16 +259,16 @@ fn end_reason(block: &Block) -> &'static str {
 }
 
 /// Sources without a heading over them: a run of two or more, in the last part of the article.
-fn settle_loose_references(document: &Document, fates: &mut Fates) {
+fn settle_loose_references(document: &Document, is_source: &[bool], fates: &mut Fates) {
     let blocks = &document.blocks;
-    let is_text = |b: &Block| b.is_paragraph() && b.words >= 12 && !is_source(b) && !references::may_be_reference(&b.text);
+    let is_text = |i: usize, b: &Block| b.is_paragraph() && b.words >= 12 && !is_source[i] && !references::may_be_reference(&b.text);
     let is_heading = |b: &Block| b.level().is_some() && document.format == Format::Markdown;
-    let last_text = blocks.iter().enumerate().rev().find(|(i, b)| fates[*i].is_none() && (is_text(b) || is_heading(b)));
+    let last_text = blocks.iter().enumerate().rev().find(|(i, b)| fates[*i].is_none() && (is_text(*i, b) || is_heading(b)));
     let start = last_text.map_or(0, |(index, _)| index + 1);
     let can_hold =
         |block: &Block| block.is_paragraph() || !block.items.is_empty() || (block.level().is_some() && document.format == Format::Text);
     let open: Vec<usize> = (start..blocks.len()).filter(|i| fates[*i].is_none()).collect();
-    let sources: Vec<usize> = open.iter().copied().filter(|i| is_source(&blocks[*i]) && can_hold(&blocks[*i])).collect();
+    let sources: Vec<usize> = open.iter().copied().filter(|i| is_source[*i] && can_hold(&blocks[*i])).collect();
     let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return };
     // A section with nothing else needs more than two to be taken for a list of sources.
     let under_heading =
@@ -284,7 +278,7 @@ fn settle_loose_references(document: &Document, fates: &mut Fates) {
         return;
     }
     for index in open.into_iter().filter(|i| i >= first && i <= last) {
-        if can_hold(&blocks[index]) && (is_source(&blocks[index]) || references::may_be_reference(&blocks[index].text)) {
+        if can_hold(&blocks[index]) && (is_source[index] || references::may_be_reference(&blocks[index].text)) {
             fates[index] = Some(Fate::Reference);
         }
     }

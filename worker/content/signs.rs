@@ -3,6 +3,7 @@
 //! Owns the vocabulary of pages: sign-up boxes, navigation, captions, bylines, share buttons, notices. Each rule is
 //! narrow on purpose: a paragraph of real text must never match. Called by the readers, `head` and `sift`.
 
+use super::phrases::phrases;
 use super::{dates, words};
 
 /// Whether a line has the shape of a heading: short, begins like a sentence, does not end like one.
@@ -65,7 +66,11 @@ pub(crate) fn related(text: &str) -> Option<&str> {
 
 /// A line with a date, an author or the time it takes to read, and nothing else.
 pub(crate) fn is_metadata(text: &str) -> bool {
-    text.len() <= 120 && pieces(text).all(|piece| dates::line(piece).is_some() || byline(piece).is_some() || is_reading_time(piece))
+    // Most lines hold neither a digit nor a "by", and are not worth a closer look.
+    let dated = text.bytes().any(|b| b.is_ascii_digit());
+    let signed = || text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"by") || pair.eq_ignore_ascii_case(b"au"));
+    let told = |piece: &str| dates::line(piece).is_some() || byline(piece).is_some() || is_reading_time(piece);
+    text.len() <= 120 && (dated || signed()) && pieces(text).all(told)
 }
 
 /// The parts of a line such as "By A Name | May 4, 2020 | 5 min read".
@@ -101,6 +106,9 @@ fn is_name(text: &str) -> bool {
 }
 
 fn is_reading_time(text: &str) -> bool {
+    if !text.bytes().any(|b| b.is_ascii_digit()) || words::count(text) > 5 {
+        return false;
+    }
     let key = words::key(text);
     let tokens: Vec<&str> = key.split(' ').collect();
     let number = tokens.iter().any(|t| t.bytes().next().is_some_and(|b| b.is_ascii_digit()));
@@ -114,23 +122,24 @@ pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
     if count > 130 {
         return None;
     }
-    let lower = text.to_lowercase();
-    if count <= 60 && is_sign_up(&lower) {
+    let seen = phrases(text);
+    if count <= 60 && (seen.boxed || seen.asks && is_sign_up(&text.to_lowercase())) {
         return Some("sign-up box");
     }
-    if count <= 40 && (lower.starts_with('©') || lower.starts_with("copyright ©") || lower.contains("all rights reserved")) {
-        return Some("copyright line");
-    }
-    if is_notice(&lower) {
+    if seen.notice {
         return Some("publisher's notice");
     }
-    if count <= 8 && is_button(&lower) {
+    if count > 40 {
+        return None;
+    }
+    let lower = text.to_lowercase();
+    if seen.rights || lower.starts_with('©') || lower.starts_with("copyright ©") {
+        return Some("copyright line");
+    }
+    if (count <= 8 && is_button(&lower)) || is_menu(text) {
         return Some("navigation or sharing");
     }
-    if is_menu(text) {
-        return Some("navigation or sharing");
-    }
-    (count <= 16 && is_caption(text, &lower)).then_some("caption")
+    (count <= 16 && (seen.agency || is_caption(text, &lower))).then_some("caption")
 }
 
 /// A sentence that asks for an address or a subscription.
@@ -149,33 +158,8 @@ fn is_sign_up(lower: &str) -> bool {
         ("follow us on", &[""]),
         ("download our", &["app", "guide", "ebook", "e-book", "checklist"]),
     ];
-    let sentences = || lower.split(['.', '!', '?', '\n', ':']).map(str::trim);
-    let imperative = sentences().any(|s| asks.iter().any(|(verb, nouns)| s.starts_with(verb) && nouns.iter().any(|noun| s.contains(noun))));
-    let boxed =
-        ["added to the waitlist", "added to our waitlist", "delivered to your inbox", "straight to your inbox", "directly to your inbox"];
-    imperative || boxed.iter().any(|words| lower.contains(words))
-}
-
-fn is_notice(lower: &str) -> bool {
-    let said = [
-        "for informational purposes only",
-        "for information purposes only",
-        "for educational purposes only",
-        "not a substitute for professional",
-        "not a substitute for medical advice",
-        "not intended as medical advice",
-        "does not constitute medical advice",
-        "not intended to diagnose",
-        "not be used as a substitute for professional",
-        "not intended to be a substitute for",
-        "contains affiliate links",
-        "may earn a commission",
-        "we may receive compensation",
-        "this site uses cookies",
-        "this website uses cookies",
-        "views expressed in this article",
-    ];
-    said.iter().any(|words| lower.contains(words))
+    let mut sentences = lower.split(['.', '!', '?', '\n', ':']).map(str::trim);
+    sentences.any(|s| asks.iter().any(|(verb, nouns)| s.starts_with(verb) && nouns.iter().any(|noun| s.contains(noun))))
 }
 
 fn is_button(lower: &str) -> bool {
@@ -303,7 +287,7 @@ fn is_button(lower: &str) -> bool {
 
 /// "Home | About | Blog": three or more short parts between bars or arrows.
 fn is_menu(text: &str) -> bool {
-    ['|', '»', '›', '>', '•', '·'].iter().any(|bar| {
+    ['|', '»', '›', '>', '•', '·'].iter().filter(|bar| text.contains(**bar)).any(|bar| {
         let parts: Vec<&str> = text.split(*bar).map(str::trim).filter(|part| !part.is_empty()).collect();
         parts.len() >= 3 && parts.iter().all(|part| words::count(part) <= 4 && !part.ends_with('.'))
     })
@@ -329,8 +313,7 @@ fn is_caption(text: &str, lower: &str) -> bool {
         "infographic:",
         "photo courtesy",
     ];
-    let agencies = ["getty images", "shutterstock", "istock", "unsplash", "pexels", "adobe stock"];
-    if marked.iter().any(|mark| lower.starts_with(mark)) || agencies.iter().any(|agency| lower.contains(agency)) {
+    if marked.iter().any(|mark| lower.starts_with(mark)) {
         return true;
     }
     has_glued_number(text) || (!text.ends_with(['.', '!', '?', ':']) && shows_person(&words::tokens(lower)))

@@ -176,3 +176,13 @@ proptest! {
         let _ = markdown_to_text(&text);
     }
 }
+
+#[test]
+fn subsections_that_say_nothing_alone_join_the_heading_above_them() {
+    let text = "# Stretches for a stiff neck\n\n## Chin tuck\n\n### How to do it\n\nSit tall and draw the chin back for five seconds, ten times.\n\n### Why it works\n\nIt wakes the muscles at the front of the neck, which tire over a screen.\n\n\
+        ## Shoulder rolls\n\n### How to do it\n\nLift both shoulders, roll them back and let them drop, ten times.\n\n### Why it works\n\nSlow movement brings blood to a muscle that holds tension all day long.\n";
+    let (_, _, article) = outcome(text, Some(Format::Markdown)).expect("it has sections");
+    let subjects: Vec<&str> = article.tips.iter().map(|tip| tip.subject.as_str()).collect();
+    assert_eq!(subjects, ["Chin tuck", "Shoulder rolls"]);
+    assert!(article.tips.iter().all(|tip| tip.markdown.contains("#### Why it works")));
+}

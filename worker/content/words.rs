@@ -21,10 +21,24 @@ pub(crate) fn count(text: &str) -> usize {
 
 /// The words in lower case, without punctuation around them.
 pub(crate) fn tokens(text: &str) -> Vec<String> {
-    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '-')))
-        .map(|word| word.trim_matches(['\'', '’', '-']).to_lowercase().replace('’', "'"))
-        .filter(|word| !word.is_empty())
-        .collect()
+    let mut found = Vec::new();
+    let mut word = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_ascii_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
+        } else if c == '\'' || c == '-' || c == '’' {
+            // Inside a word only.
+            if !word.is_empty() {
+                word.push(if c == '-' { '-' } else { '\'' });
+            }
+        } else if !c.is_ascii() && c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        } else if !word.is_empty() {
+            word.truncate(word.trim_end_matches(['\'', '-']).len());
+            found.push(std::mem::take(&mut word));
+        }
+    }
+    found
 }
 
 /// The same, joined by single spaces: equal for texts that differ in case and punctuation only.
@@ -63,26 +77,20 @@ pub(crate) fn bare(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut gap = false;
     for c in text.chars() {
-        if c.is_ascii() {
-            if c.is_ascii_alphanumeric() {
-                push(&mut out, &mut gap, c.to_ascii_lowercase());
-            } else {
-                gap = true;
-            }
-        } else if c.is_alphanumeric() {
-            for lower in c.to_lowercase() {
-                push(&mut out, &mut gap, lower);
-            }
-        } else {
+        let kept = if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() };
+        if !kept {
             gap = true;
+            continue;
+        }
+        if gap && !out.is_empty() {
+            out.push(' ');
+        }
+        gap = false;
+        if c.is_ascii() {
+            out.push(c.to_ascii_lowercase());
+        } else {
+            out.extend(c.to_lowercase());
         }
     }
     out
-}
-
-fn push(out: &mut String, gap: &mut bool, c: char) {
-    if std::mem::take(gap) && !out.is_empty() {
-        out.push(' ');
-    }
-    out.push(c);
 }

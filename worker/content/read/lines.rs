@@ -80,9 +80,9 @@ fn goes_on(unit: &Unit, previous: &str, line: &str, width: Option<usize>) -> boo
     let word = line.split(' ').next().unwrap_or(line).len();
     // A line beyond the width was not wrapped either.
     let by_hand = previous.len() + 1 + word <= width || previous.len() > width + 4;
-    let heading = !lower && unit.mark == Mark::None && unit.text == previous && signs::is_heading_shaped(previous);
-    let aside = signs::is_metadata(previous) || signs::is_metadata(line);
-    !(by_hand && (heading || aside || (ended && !lower)))
+    let heading = || !lower && unit.mark == Mark::None && unit.text == previous && signs::is_heading_shaped(previous);
+    let aside = || signs::is_metadata(previous) || signs::is_metadata(line);
+    !(by_hand && ((ended && !lower) || heading() || aside()))
 }
 
 fn mark(line: &str) -> Mark {

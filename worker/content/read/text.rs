@@ -73,12 +73,15 @@ fn lone_number(units: &[Unit], number: usize) -> Block {
     paragraph(&format!("{number}. {}", units[0].text))
 }
 
+/// Looking further ahead for each line would cost time by the square.
+const LONGEST_LIST: usize = 100;
+
 /// How many of the next units are items of a list without bullets: short lines after "…:", or three and more short
 /// lines without an empty one between them.
 fn unmarked_items(units: &[Unit], seen_prose: bool, after_lead_in: bool) -> usize {
     let short = |u: &Unit| u.mark == Mark::None && words::count(&u.text) <= 25 && signs::related(&u.text).is_none();
     let group = units[0].group;
-    let together = units.iter().take_while(|u| u.group == group).count();
+    let together = units.iter().take(LONGEST_LIST).take_while(|u| u.group == group).count();
     let all_short = units[..together].iter().all(short);
     if after_lead_in && together > 1 && all_short {
         return together;
@@ -90,7 +93,7 @@ fn unmarked_items(units: &[Unit], seen_prose: bool, after_lead_in: bool) -> usiz
     if !after_lead_in {
         return 0;
     }
-    let run = units.iter().take_while(|u| shaped(u)).count();
+    let run = units.iter().take(LONGEST_LIST).take_while(|u| shaped(u)).count();
     let prose_follows = units.get(run).is_some_and(|u| u.mark == Mark::None);
     let items = if prose_follows { run.saturating_sub(1) } else { run };
     if items >= 2 { items } else { 0 }
@@ -132,7 +135,8 @@ fn block(kind: Kind, markdown: String, text: String) -> Block {
 }
 
 fn spaced(text: &str) -> String {
-    markup::clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    let plain = text.is_ascii() && !text.bytes().any(|b| b < b' ') && !text.contains("  ");
+    if plain { text.trim().to_owned() } else { markup::clean(text).split_whitespace().collect::<Vec<_>>().join(" ") }
 }
 
 fn bare_links(text: &str) -> Vec<Link> {
