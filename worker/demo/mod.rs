@@ -16,7 +16,7 @@ mod summary;
 mod weeks;
 
 use crate::base::clock::ManualClock;
-use anyhow::bail;
+use anyhow::anyhow;
 use folder::Folder;
 use jiff::{SignedDuration, Timestamp};
 use screen::Screen;
@@ -54,33 +54,26 @@ pub async fn run(options: &Options, now: Timestamp, stop: watch::Receiver<bool>)
     let folder = Folder::open(options.folder.as_deref(), options.fresh, &screen).await?;
     screen.line(format_args!("data      {}", folder.path().display()));
     let stage = Stage::set(folder, options, now, &screen).await?;
-    let played = tokio::select! {
-        played = play(&stage, options, &screen, stop.clone()) => played,
-        () = told(stop) => Err(anyhow::anyhow!("ended before the weeks were over: run it again, and it goes on where it was")),
-        gone = stage.postgres.gone() => Err(gone.into()),
+    let mut ended = tokio::select! {
+        played = play(&stage, options, &screen) => played,
+        () = told(stop.clone()) => Err(anyhow!("ended before the weeks were over: run it again, and it goes on where it was")),
+        trouble = stage.trouble() => Err(trouble),
     };
+    if ended.is_ok() && !options.once {
+        ended = tokio::select! {
+            () = told(stop) => Ok(()),
+            trouble = stage.trouble() => Err(trouble),
+            never = run_on(&stage.clock) => never,
+        };
+    }
     let cleared = stage.clear().await;
-    played.and(cleared)
+    ended.and(cleared)
 }
 
-async fn play(stage: &Stage, options: &Options, screen: &Screen, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let turning = async {
-        people::gather(stage, options.subscribers, screen).await?;
-        weeks::turn(stage, options.weeks, screen).await
-    };
-    tokio::select! {
-        turned = turning => turned?,
-        why = stage.worker_ended() => bail!("the demo's worker ended: {why}"),
-    }
-    summary::print(stage, options.json, options.once).await?;
-    if options.once {
-        return Ok(());
-    }
-    tokio::select! {
-        () = told(stop) => Ok(()),
-        why = stage.worker_ended() => bail!("the demo's worker ended: {why}"),
-        never = run_on(&stage.clock) => never,
-    }
+async fn play(stage: &Stage, options: &Options, screen: &Screen) -> anyhow::Result<()> {
+    people::gather(stage, options.subscribers, screen).await?;
+    weeks::turn(stage, options.weeks, screen).await?;
+    summary::print(stage, options.json, options.once).await
 }
 
 /// From the last turn on the clock goes as fast as any, so that what is done on the pages has its time.

@@ -34,7 +34,7 @@ const SEED: [u8; 32] = [7; 32];
 /// All that runs.
 pub(super) struct Stage {
     /// The server of the database.
-    pub(super) postgres: EmbeddedPostgres,
+    postgres: EmbeddedPostgres,
     /// What the worker shares: settings, database, keys.
     pub(super) app: Arc<App>,
     /// The clock that is turned.
@@ -87,11 +87,16 @@ impl Stage {
         &self.app.setup.db
     }
 
-    /// Waits until the worker ends, and says why.
-    pub(super) async fn worker_ended(&self) -> String {
+    /// Waits until the worker or the server of the database ends by itself, and says why.
+    pub(super) async fn trouble(&self) -> anyhow::Error {
         let mut ended = self.ended.clone();
-        let why = ended.wait_for(Option::is_some).await.map(|why| why.clone().unwrap_or_default());
-        why.unwrap_or_else(|_| "a part of it failed".to_owned())
+        tokio::select! {
+            gone = self.postgres.gone() => gone.into(),
+            why = ended.wait_for(Option::is_some) => {
+                let why = why.ok().and_then(|why| why.clone()).unwrap_or_else(|| "a part of it failed".to_owned());
+                anyhow!("the demo's worker ended: {why}")
+            }
+        }
     }
 
     /// Ends everything: the worker first, so that what it holds is given back, the database last.
