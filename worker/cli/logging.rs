@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging; a second call changes nothing.
 pub(crate) fn start(config: &Config) {
-    start_with("warn,sqlx::pool=error,tidings=info", config.log.format == "json");
+    start_with("warn,sqlx::pool=error,sqlx::query=error,tidings=info", config.log.format == "json");
 }
 
 /// Starts logging of warnings alone, for a command that says itself what it does. RUST_LOG chooses more.
