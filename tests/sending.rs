@@ -187,6 +187,7 @@ async fn a_wrong_password_at_the_relay_pauses_the_campaign_before_any_mail_is_tr
     assert_eq!((&edition["state"], count(&edition, "to_do"), relay.bodies().len()), (&"paused".into(), 30, 0), "{edition}");
     let reason = story.texts("SELECT reason FROM campaigns").await.remove(0);
     assert!(reason.contains("login") && !reason.contains("wrong@"), "{reason}");
+    assert!(relay.opened() <= 10, "three connections gave up after {} logins", relay.opened());
 }
 
 #[tokio::test]

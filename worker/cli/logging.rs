@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging; a second call changes nothing.
 pub(crate) fn start(config: &Config) {
-    start_with("warn,sqlx::pool=error,sqlx::query=error,tidings=info", config.log.format == "json");
+    // The queue's worker is supervised, and an outage is said by whoever notices it first.
+    start_with("warn,sqlx::pool=error,sqlx::query=error,apalis_core=off,tidings=info", config.log.format == "json");
 }
 
 /// Starts logging of warnings alone, for a command that says itself what it does. RUST_LOG chooses more.

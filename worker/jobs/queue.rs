@@ -15,15 +15,21 @@ const _: () = assert!(BATCH <= CONCURRENCY);
 /// Works off the queue until dropped.
 pub(super) async fn run(app: Arc<App>, boot: String) {
     let mut wait = Duration::from_millis(200);
+    let mut quickly = 0;
     for start in 0_u64.. {
         // A worker under its old name would leave its orphans running for ever.
         let name = format!("{boot}-{start}");
         let began = tokio::time::Instant::now();
         if let Err(error) = work(app.clone(), &name).await {
-            tracing::debug!(%error, "the queue's worker ended");
+            quickly += 1;
+            // As after a restart of the database; one that goes on ending has another cause.
+            match quickly {
+                5 => tracing::warn!(%error, "the queue's worker ends again and again: jobs wait"),
+                _ => tracing::debug!(%error, "the queue's worker ended"),
+            }
         }
         if began.elapsed() > Duration::from_secs(60) {
-            wait = Duration::from_millis(200);
+            (wait, quickly) = (Duration::from_millis(200), 0);
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(10));

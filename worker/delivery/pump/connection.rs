@@ -46,8 +46,8 @@ pub(super) async fn run(
     halted: watch::Receiver<bool>,
 ) {
     let mut connection =
-        Connection { setup, outlet, letters, scribe, halted, session: None, handed_over: 0, result: None, wait: FIRST_WAIT };
-    while let Some(held) = connection.next(&stock).await {
+        Connection { setup, outlet, letters, stock, scribe, halted, session: None, handed_over: 0, result: None, wait: FIRST_WAIT };
+    while let Some(held) = connection.next().await {
         connection.serve(held).await;
     }
     connection.flush().await;
@@ -58,6 +58,7 @@ struct Connection {
     setup: Arc<Setup>,
     outlet: Arc<Outlet>,
     letters: Arc<Letters>,
+    stock: Stock,
     scribe: Scribe,
     halted: watch::Receiver<bool>,
     session: Option<Session>,
@@ -68,7 +69,7 @@ struct Connection {
 
 impl Connection {
     /// The next delivery; `None` when the pump ends. Hands in the last result and closes the session when it has to wait.
-    async fn next(&mut self, stock: &Stock) -> Option<Held> {
+    async fn next(&mut self) -> Option<Held> {
         loop {
             let patience = match (&self.result, &self.session) {
                 (Some(_), _) => FLUSH,
@@ -79,7 +80,7 @@ impl Connection {
             let taken = tokio::select! {
                 biased;
                 _ = halted.wait_for(|halted| *halted) => return None,
-                taken = async { stock.lock().await.recv().await } => Some(taken?),
+                taken = async { self.stock.lock().await.recv().await } => Some(taken?),
                 () = tokio::time::sleep(patience) => None,
             };
             match taken {
@@ -133,12 +134,26 @@ impl Connection {
                 true
             }
             Err(error) => {
-                let pause = error.is_authentication().then(|| format!("relay `{}` refused our authentication: {error}", self.outlet.name));
+                let refused = error.is_authentication();
+                let pause = refused.then(|| format!("relay `{}` refused our authentication: {error}", self.outlet.name));
                 self.scribe.record(not_begun(claimed, pause)).await;
+                if refused {
+                    self.give_back().await;
+                }
                 self.outlet.is_down(&error.to_string());
                 self.rest().await;
                 false
             }
+        }
+    }
+
+    // The edition is paused now: what was claimed before would only be so many more tries with the same password.
+    async fn give_back(&mut self) {
+        let stock = self.stock.clone();
+        // Err: another connection waits for something to come, so there is nothing.
+        let Ok(mut stock) = stock.try_lock() else { return };
+        while let Ok(held) = stock.try_recv() {
+            self.scribe.record(not_begun(&held.claimed, None)).await;
         }
     }
 
