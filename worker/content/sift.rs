@@ -118,7 +118,11 @@ fn settle_contents(document: &Document, fates: &mut Fates) {
         headings += 1;
         last_place.insert(words::key(headings::bare(&block.text)), index);
     }
-    let is_heading = |text: &str, after: usize| last_place.get(&words::key(headings::bare(text))).is_some_and(|place| *place > after);
+    // Most items are longer than any heading with its number, and are not worth a closer look.
+    let longest = blocks.iter().filter(|block| block.level().is_some()).map(|block| block.text.len()).max().unwrap_or(0) + 24;
+    let is_heading = |text: &str, after: usize| {
+        text.len() <= longest && last_place.get(&words::key(headings::bare(text))).is_some_and(|place| *place > after)
+    };
     for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.items.len() >= 2) {
         let anchors = block.links.len() >= 2 && block.links.iter().all(|link| link.url.starts_with('#'));
         let listed = block.items.iter().all(|item| item.lines().all(|line| is_heading(line, index)));

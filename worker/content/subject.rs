@@ -15,6 +15,7 @@ pub(crate) const LONGEST: usize = 78;
 pub(crate) struct Naming {
     title: String,
     topic: Option<String>,
+    topic_words: Vec<String>,
     forms: HashSet<String>,
     used: HashMap<String, usize>,
 }
@@ -24,7 +25,8 @@ impl Naming {
     pub(crate) fn of(document: &Document, title: &str) -> Naming {
         let forms = forms(document);
         let topic = topic(title, document, &forms);
-        Naming { title: title.to_owned(), topic, forms, used: HashMap::new() }
+        let topic_words = topic.as_deref().map(words::tokens).unwrap_or_default();
+        Naming { title: title.to_owned(), topic, topic_words, forms, used: HashMap::new() }
     }
 
     /// The subject of a segment with this heading path; `piece` tells apart what an over-long section was cut into.
@@ -90,7 +92,7 @@ impl Naming {
     fn says_too_little(&self, heading: &str) -> bool {
         let tokens = words::tokens(heading);
         let telling: Vec<&String> = tokens.iter().filter(|t| !words::is_empty_word(t) && !headings::is_general(t)).collect();
-        let on_topic = self.topic.as_ref().is_some_and(|topic| telling.iter().any(|t| words::tokens(topic).contains(t)));
+        let on_topic = telling.iter().any(|t| self.topic_words.contains(t));
         headings::is_dependent(heading)
             || headings::role(heading) != headings::Role::Body
             || (telling.len() <= 1 && tokens.len() <= 3 && !(on_topic && tokens.len() > 1))
