@@ -62,6 +62,7 @@ CREATE TABLE deliveries (
     worker_id        bigint,
     fence            integer NOT NULL DEFAULT 0,    -- counts claims and marks: a write under an older one changes nothing
     attempts         smallint NOT NULL DEFAULT 0,   -- conversations that ended with an answer about this mail, or in doubt
+    breaks           smallint NOT NULL DEFAULT 0,   -- conversations that broke off before the body: no attempts
     reply_code       smallint,
     basis            text NOT NULL CHECK (basis IN ('topic', 'confirmation', 'waitlist', 'preferences', 'test')),
     template         text NOT NULL,

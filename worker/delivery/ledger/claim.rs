@@ -26,6 +26,8 @@ pub struct Claimed {
     pub fence: i32,
     /// Conversations that counted.
     pub attempts: i16,
+    /// Conversations that broke off before the body.
+    pub breaks: i16,
     /// The edition, none for a transactional delivery.
     pub edition_id: Option<i64>,
     /// The subscriber, none for a test delivery.
@@ -281,13 +283,13 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
                 ready_at = NULL,
                 finished_at = CASE WHEN j.verdict IS NOT NULL THEN $3 END
             FROM judged j WHERE d.period = j.period AND d.id = j.id
-            RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.edition_id, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
+            RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.breaks, d.edition_id, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
                 d.template, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline
         ), freed AS (
             DELETE FROM segments_given g USING moved
             WHERE moved.state <> 'claimed' AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
         )
-        SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", edition_id, subscriber_id, topic_id,
+        SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", breaks AS "breaks!", edition_id, subscriber_id, topic_id,
             tip_revision_id, template AS "template!", address, name, due_at AS "due_at!", deadline
         FROM moved ORDER BY due_at, id"#,
         &periods,
@@ -308,6 +310,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
             key: Key { period: civil_from_db(row.period), id: row.id },
             fence: row.fence,
             attempts: row.attempts,
+            breaks: row.breaks,
             edition_id: row.edition_id,
             subscriber_id: row.subscriber_id,
             topic_id: row.topic_id,

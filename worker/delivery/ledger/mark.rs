@@ -173,6 +173,7 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
                 reason = r.reason,
                 ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN d.due_at END,
                 attempts = d.attempts + r.counted::integer,
+                breaks = d.breaks + (NOT r.counted AND d.state = 'handing_over')::integer,
                 reply_code = coalesce(r.code, d.reply_code),
                 enhanced_code = CASE WHEN r.reply IS NULL THEN d.enhanced_code ELSE r.enhanced END,
                 reply = coalesce(r.reply, d.reply),

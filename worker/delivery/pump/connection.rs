@@ -208,7 +208,7 @@ impl Connection {
             Outcome::AuthenticationRefused => {
                 (Ending::Deferred { until: self.again_at(claimed, claimed.attempts, now), counted: false }, Some(done.reason()))
             }
-            Outcome::Reconnect | Outcome::GivenUp => match broken_off(claimed, fence) - AT_ONCE {
+            Outcome::Reconnect | Outcome::GivenUp => match claimed.breaks + 1 - AT_ONCE {
                 more @ 0.. => (Ending::Deferred { until: self.again_at(claimed, more, now), counted: false }, Some(done.reason())),
                 _ => (Ending::NotBegun, None),
             },
@@ -225,12 +225,6 @@ impl Connection {
         // At the deadline the claim ends it, with the relay's last word as the reason.
         (now + wait).min(claimed.deadline.max(now))
     }
-}
-
-// How often a conversation about this mail broke off before its body: the marks that no attempt came of. Each try raises the
-// fence twice, at its claim and at its mark.
-fn broken_off(claimed: &Claimed, fence: i32) -> i16 {
-    i16::try_from(fence / 2).unwrap_or(i16::MAX).saturating_sub(claimed.attempts)
 }
 
 /// The wait before the next attempt: the first one doubled for each attempt before, up to the last, and up to a fifth longer by
