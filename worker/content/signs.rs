@@ -162,6 +162,7 @@ fn is_sign_up(lower: &str) -> bool {
     sentences.any(|s| asks.iter().any(|(verb, nouns)| s.starts_with(verb) && nouns.iter().any(|noun| s.contains(noun))))
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of words")]
 fn is_button(lower: &str) -> bool {
     let key = words::key(lower);
     let exact = [
@@ -327,6 +328,7 @@ fn has_glued_number(text: &str) -> bool {
     (1..=5).contains(&digits) && words::count(text) >= 2 && last.len() >= 4 && last.chars().all(char::is_lowercase)
 }
 
+#[expect(clippy::too_many_lines, reason = "one list of words")]
 fn shows_person(tokens: &[String]) -> bool {
     let people = [
         "woman",

@@ -4,6 +4,7 @@ use super::Config;
 use secrecy::ExposeSecret;
 use std::fmt::Write;
 
+#[expect(clippy::too_many_lines, reason = "one line for each key")]
 pub(super) fn shown(config: &Config) -> String {
     let mut out = String::new();
     let text = |value: &str| toml::Value::from(value).to_string();

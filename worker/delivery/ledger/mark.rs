@@ -150,7 +150,7 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
     let (periods, ids) = split(&records.iter().map(|r| r.key).collect::<Vec<_>>());
     let fences: Vec<i32> = records.iter().map(|r| r.fence).collect();
     let states: Vec<String> = records.iter().map(|r| state_after(&r.ending).to_owned()).collect();
-    let reasons: Vec<Option<String>> = records.iter().map(|r| r.reason.clone()).collect();
+    let reasons: Vec<Option<String>> = records.iter().map(|r| r.reason.as_ref().map(|text| text.replace('\0', ""))).collect();
     let untils: Vec<Option<chrono::DateTime<chrono::Utc>>> = records
         .iter()
         .map(|r| match r.ending {
