@@ -136,7 +136,7 @@ fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// "[3] Text", "3. Text" and "^ Text": the label and the text.
+/// `[3] Text`, `3. Text` and `^ Text`: the label and the text.
 fn without_label(text: &str) -> (Option<&str>, &str) {
     let text = text.trim_start_matches(['^', '↑', ' ']);
     if let Some(label) = citations::mark(text) {
