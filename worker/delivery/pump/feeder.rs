@@ -106,9 +106,14 @@ async fn feed(
     Ok(Some(fed))
 }
 
-// A refusal by the server itself is no lost answer: it did not commit.
+// A refusal by the server itself is no lost answer, for it did not commit; but being ended by it (57P01 and its like) may come
+// between the commit and the answer.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| !code.starts_with("57P"))
+}
+
 fn settled<T>(claiming: &mut bool, done: sqlx::Result<T>) -> sqlx::Result<T> {
-    *claiming = matches!(&done, Err(error) if !matches!(error, sqlx::Error::Database(_)));
+    *claiming = done.as_ref().is_err_and(|error| !is_refusal(error));
     done
 }
 
