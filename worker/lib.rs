@@ -15,6 +15,8 @@ pub mod audience;
 
 pub mod delivery;
 
+pub mod signup;
+
 pub mod campaigns;
 
 pub mod people;

@@ -31,6 +31,10 @@ pub struct Config {
     pub web: Web,
     /// The key file.
     pub keys: Keys,
+    /// Signing up.
+    pub signup: Signup,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Where mails are handed over, by name.
     #[serde(default)]
     pub relays: BTreeMap<String, Relay>,
@@ -60,6 +64,10 @@ pub struct Site {
     pub colour: String,
     /// BCP 47 tag.
     pub language: String,
+    /// Further languages, BCP 47 tags, that a subscriber may ask for.
+    pub languages: Vec<String>,
+    /// A picture file that pages show; empty: none.
+    pub logo: String,
 }
 
 /// The envelope and the sender.
@@ -96,6 +104,8 @@ pub struct Web {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
+    /// Addresses and networks whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// The key file.
@@ -104,6 +114,57 @@ pub struct Web {
 pub struct Keys {
     /// Its path; empty: in the user's data folder.
     pub file: String,
+}
+
+/// Signing up: how long links work, and how much of it is taken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signup {
+    /// The least time between the making of a form and its coming back.
+    #[serde(deserialize_with = "duration")]
+    pub minimum_fill: Duration,
+    /// How long a confirmation link works.
+    #[serde(deserialize_with = "duration")]
+    pub expires: Duration,
+    /// When the one reminder goes; zero: never.
+    #[serde(deserialize_with = "duration")]
+    pub remind_after: Duration,
+    /// How long an unconfirmed sign-up is kept.
+    #[serde(deserialize_with = "duration")]
+    pub keep_unconfirmed: Duration,
+    /// Mails to one address in 24 hours.
+    pub mails_per_day: u16,
+    /// Mails to one address in 90 days.
+    pub mails_per_quarter: u16,
+    /// Requests of one IP address in an hour.
+    pub host_per_hour: u32,
+    /// Requests of one /24 or /64 in an hour.
+    pub network_per_hour: u32,
+    /// Requests with one key of the API in an hour.
+    pub key_per_hour: u32,
+    /// All requests in an hour.
+    pub all_per_hour: u32,
+    /// What is done about addresses of throw-away providers.
+    pub disposable: Disposable,
+}
+
+/// What is done about addresses of throw-away providers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Disposable {
+    /// They are taken, and logged.
+    Warn,
+    /// They are not taken.
+    Refuse,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Deliveries; the counts of their editions stay.
+    #[serde(deserialize_with = "duration")]
+    pub deliveries: Duration,
 }
 
 /// A relay.

@@ -1,4 +1,4 @@
-//! Signed links: what stands behind `/u/{token}`. A token is sealed (authenticated and unreadable) under a key of the
+//! Signed links: what stands behind `/u/{token}`, `/confirm/{token}` and the like. A token is sealed (authenticated and unreadable) under a key of the
 //! key file, bound to one purpose, and carries the key's id so that keys can be rotated.
 //!
 //! The same payload always gives the same token: the nonce is a MAC of it (the idea of synthetic IVs, RFC 5297), so a
@@ -10,6 +10,37 @@ use ring::{aead, hmac};
 
 const NONCE: usize = aead::NONCE_LEN;
 const UNSUBSCRIBE: &[u8] = b"unsubscribe";
+
+/// What a link is for: a token of one purpose is none of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Confirms a sign-up; of its id.
+    Confirm,
+    /// A subscriber's preferences; of her id.
+    Preferences,
+    /// When a form was made; of the instant in milliseconds.
+    Form,
+}
+
+impl Purpose {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Confirm => b"confirm",
+            Self::Preferences => b"preferences",
+            Self::Form => b"form",
+        }
+    }
+}
+
+/// The token for `purpose` that carries a number. It does not expire by itself: what it names does.
+pub fn of_id(keyring: &Keyring, purpose: Purpose, id: i64) -> String {
+    seal(keyring.current(), purpose.name(), &id.to_be_bytes())
+}
+
+/// Reads such a token; `None` for anything that was not made by [`of_id`] for this purpose with one of our keys.
+pub fn verify_id(keyring: &Keyring, purpose: Purpose, token: &str) -> Option<i64> {
+    Some(i64::from_be_bytes(open(keyring, purpose.name(), token)?.try_into().ok()?))
+}
 
 /// What an unsubscribe link says: who leaves, and from which topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +100,15 @@ fn cipher(key: &Key) -> aead::LessSafeKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_serves_one_purpose() {
+        let keyring = Keyring::of_secret([7; 32]);
+        let text = of_id(&keyring, Purpose::Confirm, 41);
+        assert_eq!(verify_id(&keyring, Purpose::Confirm, &text), Some(41));
+        assert_eq!(verify_id(&keyring, Purpose::Preferences, &text), None);
+        assert_eq!(verify_unsubscribe(&keyring, &text), None);
+    }
 
     #[test]
     fn a_token_comes_back_whole_and_any_flipped_bit_makes_it_invalid() {

@@ -23,6 +23,7 @@ pub mod pump;
 pub mod relay;
 pub mod render;
 pub mod reply;
+pub mod transactional;
 
 use jiff::civil::Date;
 

@@ -1,6 +1,6 @@
 //! The effective settings as TOML for an operator's eyes: every key, secrets hidden; it loads again.
 
-use super::Config;
+use super::{Config, Disposable};
 use secrecy::ExposeSecret;
 use std::fmt::Write;
 
@@ -26,6 +26,8 @@ pub(super) fn shown(config: &Config) -> String {
             ("disclaimer", text(&c.site.disclaimer)),
             ("colour", text(&c.site.colour)),
             ("language", text(&c.site.language)),
+            ("languages", toml::Value::from(c.site.languages.clone()).to_string()),
+            ("logo", text(&c.site.logo)),
         ],
     );
     section("mail", &[("from", text(&c.mail.from)), ("return_path", text(&c.mail.return_path)), ("helo", text(&c.mail.helo))]);
@@ -38,9 +40,27 @@ pub(super) fn shown(config: &Config) -> String {
             ("data_folder", text(&c.database.data_folder)),
         ],
     );
-    section("web", &[("host", text(&c.web.host)), ("port", c.web.port.to_string())]);
+    let proxies = toml::Value::from(c.web.trusted_proxies.clone()).to_string();
+    section("web", &[("host", text(&c.web.host)), ("port", c.web.port.to_string()), ("trusted_proxies", proxies)]);
     let keys = c.key_file().map(|p| p.display().to_string()).unwrap_or_default();
     section("keys", &[("file", text(&keys))]);
+    section(
+        "signup",
+        &[
+            ("minimum_fill", time(c.signup.minimum_fill)),
+            ("expires", time(c.signup.expires)),
+            ("remind_after", time(c.signup.remind_after)),
+            ("keep_unconfirmed", time(c.signup.keep_unconfirmed)),
+            ("mails_per_day", c.signup.mails_per_day.to_string()),
+            ("mails_per_quarter", c.signup.mails_per_quarter.to_string()),
+            ("host_per_hour", c.signup.host_per_hour.to_string()),
+            ("network_per_hour", c.signup.network_per_hour.to_string()),
+            ("key_per_hour", c.signup.key_per_hour.to_string()),
+            ("all_per_hour", c.signup.all_per_hour.to_string()),
+            ("disposable", text(if c.signup.disposable == Disposable::Refuse { "refuse" } else { "warn" })),
+        ],
+    );
+    section("retention", &[("deliveries", time(c.retention.deliveries))]);
     for (name, relay) in &c.relays {
         section(
             &format!("relays.{name}"),

@@ -1,0 +1,122 @@
+//! Mails that answer one person's act: a confirmation, a welcome, her preferences link, an offer. No edition; each is unique by
+//! its owner and its kind, by constraint, and goes before all tips.
+//!
+//! The floors above insert them in the transaction of the act itself, so that both stand or neither does; the pump makes the mail
+//! from the template's name and the frozen context.
+
+use super::Key;
+use crate::base::{
+    time::{civil_to_db, period_of, to_db},
+    wake::{self, Job},
+};
+use jiff::Timestamp;
+use sqlx::PgConnection;
+
+/// Why a mail may be sent: which check of standing and suppression the claim and the mark apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// She is subscribed to the topic.
+    Topic,
+    /// She, or somebody in her name, asked for it: goes to those who left everything too.
+    Confirmation,
+    /// She waits for a seat.
+    Waitlist,
+    /// She asked for her own link.
+    Preferences,
+}
+
+impl Basis {
+    /// As the database has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Topic => "topic",
+            Self::Confirmation => "confirmation",
+            Self::Waitlist => "waitlist",
+            Self::Preferences => "preferences",
+        }
+    }
+}
+
+/// The tip that such a mail carries, if it carries one.
+#[derive(Debug, Clone, Copy)]
+pub struct Tip {
+    /// The series that it is of.
+    pub series_id: i64,
+    /// Its segment: the caller inserts (subscriber, segment) into what she was given.
+    pub segment_id: i64,
+    /// The revision that is sent.
+    pub revision_id: i64,
+}
+
+/// A mail to be sent.
+#[derive(Debug)]
+pub struct Transactional<'a> {
+    /// Whose act it answers, e.g. `signup:41`.
+    pub owner: &'a str,
+    /// Which mail of this owner.
+    pub kind: &'a str,
+    /// To whom.
+    pub subscriber_id: i64,
+    /// Why it may be sent.
+    pub basis: Basis,
+    /// The topic, where the basis is one.
+    pub topic_id: Option<i64>,
+    /// The tip, where it carries one.
+    pub tip: Option<Tip>,
+    /// The template.
+    pub template: &'a str,
+    /// What the template is filled with, frozen; no address and no token stands in it.
+    pub context: serde_json::Value,
+    /// When it may go.
+    pub due_at: Timestamp,
+    /// Until when it is worth sending.
+    pub valid_until: Timestamp,
+}
+
+/// Inserts the mail in the caller's transaction and wakes a worker; `None` when this owner had a mail of this kind before.
+pub async fn enqueue(conn: &mut PgConnection, mail: &Transactional<'_>, now: Timestamp) -> sqlx::Result<Option<Key>> {
+    let period = period_of(now);
+    sqlx::query!("SELECT ensure_deliveries_partition($1)", civil_to_db(period)).fetch_one(&mut *conn).await?;
+    let id = sqlx::query_scalar!(
+        r#"WITH mine AS (
+            INSERT INTO transactional (owner, kind, period, delivery_id) VALUES ($1, $2, $3, nextval('delivery_ids'))
+            ON CONFLICT DO NOTHING RETURNING delivery_id)
+        INSERT INTO deliveries (period, id, subscriber_id, basis, topic_id, series_id, segment_id, tip_revision_id, template, context,
+            due_at, ready_at, valid_until, state)
+        SELECT $3, delivery_id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, 'queued' FROM mine
+        RETURNING id"#,
+        mail.owner,
+        mail.kind,
+        civil_to_db(period),
+        mail.subscriber_id,
+        mail.basis.as_str(),
+        mail.topic_id,
+        mail.tip.map(|tip| tip.series_id),
+        mail.tip.map(|tip| tip.segment_id),
+        mail.tip.map(|tip| tip.revision_id),
+        mail.template,
+        mail.context,
+        to_db(mail.due_at),
+        to_db(mail.valid_until),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if id.is_some() {
+        wake::enqueue(conn, &Job::Send).await?;
+    }
+    Ok(id.map(|id| Key { period, id }))
+}
+
+/// Cancels what of an owner's mails is not marked yet, in the transaction that makes them pointless; how many.
+pub async fn cancel(conn: &mut PgConnection, owner: &str, reason: &str, now: Timestamp) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE deliveries d SET state = 'cancelled', reason = $2, ready_at = NULL, finished_at = $3
+         FROM transactional t WHERE t.owner = $1 AND d.period = t.period AND d.id = t.delivery_id AND d.state IN ('queued', 'claimed', 'deferred')",
+        owner,
+        reason,
+        to_db(now),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
