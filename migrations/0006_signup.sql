@@ -25,6 +25,7 @@ CREATE TABLE signups (
     origin_hash    bytea,           -- keyed hash of the address of the request
     asked_at       timestamptz NOT NULL,
     expires_at     timestamptz NOT NULL,
+    reminded_at    timestamptz,     -- when it was decided about the one reminder, whether it went or not
     outcome        text CHECK (outcome IN ('confirmed', 'refused', 'expired')),
     closed_at      timestamptz,
     CHECK ((outcome IS NULL) = (closed_at IS NULL))
@@ -32,6 +33,7 @@ CREATE TABLE signups (
 CREATE UNIQUE INDEX signups_open_key ON signups (subscriber_id) WHERE outcome IS NULL;
 CREATE INDEX signups_open ON signups (asked_at) WHERE outcome IS NULL;
 CREATE INDEX signups_subscriber ON signups (subscriber_id);
+CREATE INDEX signups_to_forget ON signups (asked_at) WHERE outcome IN ('refused', 'expired') AND wording IS NOT NULL;
 
 -- When mails were sent to an address because somebody typed it in, whoever that was: by keyed hash, and kept when the
 -- sign-up and the person are gone.

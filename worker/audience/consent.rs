@@ -16,6 +16,8 @@ pub enum Source {
     Import,
     /// A page of ours.
     Page,
+    /// A request with an operator's key.
+    Api,
     /// The button of a mail program (RFC 8058).
     OneClick,
     /// A relay that refused the address.
@@ -29,6 +31,7 @@ impl Source {
             Self::Operator => "operator",
             Self::Import => "import",
             Self::Page => "page",
+            Self::Api => "api",
             Self::OneClick => "one_click",
             Self::Relay => "relay",
         }
@@ -38,6 +41,8 @@ impl Source {
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
+    /// Somebody wants it in her name.
+    Asked,
     /// The subscription is wanted, and that is sure.
     Confirmed,
     /// It is not wanted any more.
@@ -50,6 +55,7 @@ impl Act {
     /// As the database has it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Asked => "asked",
             Self::Confirmed => "confirmed",
             Self::Withdrawn => "withdrawn",
             Self::Restored => "restored",

@@ -262,11 +262,13 @@ pub async fn insert_suppression(
     .await
 }
 
-/// Fills in whose the suppressed addresses are; hashes and ids go in pairs.
+/// Fills in whose the suppressed addresses are; hashes and ids go in pairs. What hangs on the blank row of somebody who was
+/// erased goes over to her new one.
 pub async fn link_suppressions(conn: &mut PgConnection, hashes: &[Vec<u8>], ids: &[i64]) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE suppressions s SET subscriber_id = p.id FROM unnest($1::bytea[], $2::bigint[]) AS p (hash, id)
-         WHERE s.address_hash = p.hash AND s.lifted_at IS NULL AND s.subscriber_id IS NULL",
+         WHERE s.address_hash = p.hash AND s.lifted_at IS NULL AND (s.subscriber_id IS NULL
+            OR EXISTS (SELECT FROM subscribers o WHERE o.id = s.subscriber_id AND o.erased_at IS NOT NULL))",
         hashes,
         ids,
     )

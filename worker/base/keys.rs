@@ -74,6 +74,7 @@ pub struct Key {
     pub(super) seal: [u8; 32],
     pub(super) nonce: hmac::Key,
     address: hmac::Key,
+    counting: hmac::Key,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -137,6 +138,13 @@ impl Keyring {
         self.current().address_hash(address_key)
     }
 
+    /// The keyed hash under which something is counted, e.g. the mails to an address. Always that of the oldest key: with a
+    /// new one every count would start anew.
+    pub fn counting_hash(&self, what: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.keys[0].counting, what.as_bytes());
+        tag.as_ref().try_into().expect("SHA-256 gives 32 bytes")
+    }
+
     /// The hashes under every key: a suppression may have been made with an older one.
     pub fn address_hashes(&self, address_key: &str) -> Vec<(String, [u8; 32])> {
         self.keys.iter().map(|k| k.address_hash(address_key)).collect()
@@ -156,7 +164,7 @@ impl Key {
         let derived = |purpose: &str| hmac::sign(&root, purpose.as_bytes());
         let mac = |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, derived(purpose).as_ref());
         let seal = derived("tidings link seal").as_ref().try_into().expect("SHA-256 gives 32 bytes");
-        Self { id, seal, nonce: mac("tidings link nonce"), address: mac("tidings address hash") }
+        Self { id, seal, nonce: mac("tidings link nonce"), address: mac("tidings address hash"), counting: mac("tidings counting hash") }
     }
 
     /// The id as text.

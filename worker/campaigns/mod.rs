@@ -13,6 +13,7 @@ mod cancel;
 pub mod due;
 pub mod edition;
 mod error;
+pub mod first_tip;
 pub mod report;
 pub mod schedule;
 pub mod states;

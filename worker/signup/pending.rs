@@ -1,0 +1,45 @@
+//! How a sign-up stands, for the page behind its link: what would be confirmed, in which words, and whether that is still possible.
+//!
+//! Read only. The page and `people::arrival` ask it.
+
+use super::store;
+use jiff::Timestamp;
+use sqlx::PgPool;
+
+/// Where a sign-up stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PendingState {
+    /// It can be confirmed.
+    Open,
+    /// She confirmed it.
+    Confirmed,
+    /// She said that it was not hers.
+    Refused,
+    /// Nobody confirmed it in time.
+    Expired,
+}
+
+/// A sign-up, as its page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Where it stands.
+    pub state: PendingState,
+    /// The names of its topics.
+    pub topics: Vec<String>,
+    /// The exact words that are agreed to; none once the sign-up is forgotten.
+    pub wording: Option<String>,
+    /// Whose it is.
+    pub subscriber_id: i64,
+    /// A hard bounce, a complaint or an operator's suppression stands against the address: nothing is mailed to it.
+    pub suppressed: bool,
+}
+
+/// How a sign-up stands; none when there never was one of this number.
+pub async fn pending(pool: &PgPool, signup_id: i64, now: Timestamp) -> sqlx::Result<Option<Pending>> {
+    let mut conn = pool.acquire().await?;
+    let Some(signup) = store::signup(&mut conn, signup_id).await? else { return Ok(None) };
+    let topics = store::topics(&mut conn, &signup.topics).await?;
+    let (state, suppressed) = (signup.state(now), store::is_suppressed(&mut conn, signup.subscriber_id).await?);
+    let topics = topics.into_iter().map(|topic| topic.name).collect();
+    Ok(Some(Pending { state, topics, wording: signup.wording, subscriber_id: signup.subscriber_id, suppressed }))
+}
