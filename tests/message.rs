@@ -78,6 +78,7 @@ fn built(number: usize, to: &str, name: Option<&str>, subject: &str, text: &str,
         text,
         html: &html,
         list: list.then_some(ListHeaders { id: "7f3a91.news.example.org", unsubscribe: "https://news.example.org/u/AbCd-_123" }),
+        auto_submitted: false,
         language: Some("en"),
     };
     message::build(&parts).expect("a mail")

@@ -3,7 +3,10 @@
 //! `--out` writes what came out, to be looked at in a browser.
 
 use super::Context;
-use crate::delivery::render::{ReadyTip, Rendered, Site, Templates, WeeklyTip, check, samples};
+use crate::delivery::render::{
+    Rendered, Site, Templates, check,
+    samples::{self, Mail},
+};
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
@@ -34,11 +37,8 @@ struct Outcome {
 pub(super) fn run(command: &Command, ctx: &Context) -> anyhow::Result<()> {
     let Command::Check { out, json } = command;
     let templates = Templates::load(publisher(ctx)?)?;
-    let mut outcomes = Vec::new();
-    for sample in samples::weekly_tips() {
-        let tip = templates.ready_tip(&sample.tip)?;
-        outcomes.push(outcome(&templates, &tip, &sample, out.as_deref())?);
-    }
+    let mails = samples::mails(&templates);
+    let outcomes: Vec<Outcome> = mails.iter().map(|mail| outcome(templates.site(), mail, out.as_deref())).collect::<anyhow::Result<_>>()?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&outcomes)?),
         false => outcomes.iter().for_each(print),
@@ -63,19 +63,17 @@ fn publisher(ctx: &Context) -> anyhow::Result<Site> {
     Ok(site)
 }
 
-fn outcome(templates: &Templates, tip: &ReadyTip, sample: &samples::Sample, out: Option<&Path>) -> anyhow::Result<Outcome> {
-    let mail = WeeklyTip { tip, topic: &sample.topic, name: sample.recipient.as_deref(), unsubscribe_url: &sample.unsubscribe_url };
-    let wanted = check::Wanted { unsubscribe_url: &sample.unsubscribe_url, postal_address: &templates.site().postal_address };
-    let rendered = templates.render_weekly_tip(&mail);
-    if let (Some(folder), Ok(mail)) = (out, &rendered) {
-        write(folder, &format!("weekly_tip-{}", sample.name.replace(' ', "-")), mail)?;
+fn outcome(site: &Site, mail: &Mail, out: Option<&Path>) -> anyhow::Result<Outcome> {
+    let Mail { template, sample, rendered, .. } = mail;
+    if let (Some(folder), Ok(rendered)) = (out, rendered) {
+        write(folder, &format!("{template}-{}", sample.replace(' ', "-")), rendered)?;
     }
     let (html_bytes, text_bytes) = rendered.as_ref().map_or((0, 0), |mail| (mail.html.len(), mail.text.len()));
-    let findings = match &rendered {
-        Ok(mail) => check::findings(mail, &wanted),
+    let findings = match rendered {
+        Ok(rendered) => check::findings(rendered, &mail.wanted(site)),
         Err(error) => vec![error.to_string()],
     };
-    Ok(Outcome { template: "weekly_tip", sample: sample.name, html_bytes, text_bytes, findings })
+    Ok(Outcome { template, sample, html_bytes, text_bytes, findings })
 }
 
 fn write(folder: &Path, name: &str, mail: &Rendered) -> anyhow::Result<()> {

@@ -48,6 +48,8 @@ pub struct Parts<'a> {
     pub html: &'a str,
     /// What makes it a mail of a topic; `None`: transactional.
     pub list: Option<ListHeaders<'a>>,
+    /// Whether an act of somebody's caused it and nobody wrote it: out-of-office programs leave it alone then (RFC 3834, 5).
+    pub auto_submitted: bool,
     /// BCP 47 tag of the mail's language.
     pub language: Option<&'a str>,
 }
@@ -100,6 +102,9 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>, MessageError> {
         header(&mut out, "List-Id", Value::raw(format!("<{}>", list.id)));
         header(&mut out, "List-Unsubscribe", Value::raw(format!("<{}>", list.unsubscribe)));
         header(&mut out, "List-Unsubscribe-Post", Value::raw("List-Unsubscribe=One-Click"));
+    }
+    if parts.auto_submitted {
+        header(&mut out, "Auto-Submitted", Value::raw("auto-generated"));
     }
     if let Some(language) = parts.language {
         header(&mut out, "Content-Language", Value::raw(language));

@@ -11,7 +11,8 @@
 //!              -> queued             the body was not begun
 //!              -> unconfirmed        no answer after the body began, or the worker died (ledger::lease)
 //! queued, claimed, deferred -> skipped | cancelled     a stop, a pause of hers, too late, the campaign cancelled
-//! unconfirmed -> sent | failed | queued                a late answer, or an operator (ledger::resolve)
+//! unconfirmed -> sent | failed | queued                a late answer, or an operator (ledger::resolve); one that answers a
+//!                                                      person's act is queued once by itself (ledger::repeat)
 //! ```
 //!
 //! What is to be sent, and to whom, is inserted by the floors above; nothing here knows of campaigns.

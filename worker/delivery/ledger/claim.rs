@@ -38,6 +38,8 @@ pub struct Claimed {
     pub tip_revision_id: Option<i64>,
     /// The template's name.
     pub template: String,
+    /// What the template is filled with, frozen; none where a tip fills it.
+    pub context: Option<serde_json::Value>,
     /// Where it goes, in the spelling that was given.
     pub address: String,
     /// How the subscriber is called.
@@ -284,13 +286,13 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
                 finished_at = CASE WHEN j.verdict IS NOT NULL THEN $3 END
             FROM judged j WHERE d.period = j.period AND d.id = j.id
             RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.breaks, d.edition_id, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
-                d.template, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline
+                d.template, d.context, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline
         ), freed AS (
             DELETE FROM segments_given g USING moved
             WHERE moved.state <> 'claimed' AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
         )
         SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", breaks AS "breaks!", edition_id, subscriber_id, topic_id,
-            tip_revision_id, template AS "template!", address, name, due_at AS "due_at!", deadline
+            tip_revision_id, template AS "template!", context, address, name, due_at AS "due_at!", deadline
         FROM moved ORDER BY due_at, id"#,
         &periods,
         &ids,
@@ -316,6 +318,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
             topic_id: row.topic_id,
             tip_revision_id: row.tip_revision_id,
             template: row.template,
+            context: row.context,
             address,
             name: row.name,
             due_at: from_db(row.due_at),

@@ -1,8 +1,10 @@
 //! Leases belong to workers, not to rows: a worker renews one row of its own, on the database's clock.
 //!
-//! Of a worker unseen for a lease the claimed deliveries go back to queued and those being handed over become unconfirmed.
+//! Of a worker unseen for a lease the claimed deliveries go back to queued and those being handed over become unconfirmed;
+//! of these some are handed over once more by themselves (`repeat`).
 
-use crate::base::time::{from_db, to_db};
+use super::{super::Key, repeat};
+use crate::base::time::{civil_from_db, from_db, to_db};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Acquire, PgConnection, postgres::types::PgInterval};
 use std::time::Duration;
@@ -87,13 +89,16 @@ async fn settle(conn: &mut PgConnection, workers: &[i64], now: Timestamp) -> sql
         "WITH held AS (SELECT period, id FROM deliveries WHERE worker_id = ANY($1) AND state = 'handing_over' AND period >= oldest_open_period($2) ORDER BY period, id FOR UPDATE)
         UPDATE deliveries d SET state = 'unconfirmed', reason = 'the worker ended before the relay''s answer was recorded', finished_at = $2,
             attempts = d.attempts + 1
-        FROM held WHERE d.period = held.period AND d.id = held.id",
+        FROM held WHERE d.period = held.period AND d.id = held.id
+        RETURNING d.period, d.id",
         workers,
         to_db(now)
     )
-    .execute(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(unconfirmed.rows_affected())
+    let unconfirmed: Vec<Key> = unconfirmed.into_iter().map(|r| Key { period: civil_from_db(r.period), id: r.id }).collect();
+    let repeated = repeat::once(conn, &unconfirmed, now).await?;
+    Ok(unconfirmed.len() as u64 - repeated)
 }
 
 /// How far two clocks may be apart before a worker refuses to send.

@@ -4,7 +4,10 @@
 //! is fenced: it moves only while this worker holds it under the fence that the worker knows.
 
 use super::super::{Key, reply::ReplyText};
-use super::claim::{BETWEEN_TIPS, OPENING, oldest_recent, split};
+use super::{
+    claim::{BETWEEN_TIPS, OPENING, oldest_recent, split},
+    repeat,
+};
 use crate::base::{
     time::{civil_from_db, to_db},
     wake::{self, Job},
@@ -181,8 +184,10 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
                 finished_at = CASE WHEN r.state IN ('sent', 'failed', 'unconfirmed') THEN $12::timestamptz END
             FROM r
             WHERE d.period = r.period AND d.id = r.id AND d.worker_id = $11 AND d.fence = r.fence
-                -- A late answer still counts for what was given up as unconfirmed; nothing else is ever reopened by it.
-                AND (d.state IN ('claimed', 'handing_over') OR (d.state = 'unconfirmed' AND r.state IN ('sent', 'failed')))
+                -- A late answer still counts for what was given up as unconfirmed, and for what waits to be repeated because
+                -- of that; nothing else is ever reopened by it.
+                AND (d.state IN ('claimed', 'handing_over')
+                    OR ((d.state = 'unconfirmed' OR (d.state = 'queued' AND d.repeated_at IS NOT NULL)) AND r.state IN ('sent', 'failed')))
             RETURNING d.period, d.id, d.state, d.subscriber_id, d.segment_id
         ), freed AS (
             DELETE FROM segments_given g USING moved
@@ -211,6 +216,8 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
             wake::enqueue(&mut *conn, &Job::SuppressRefused { period: key.period, delivery_id: key.id }).await?;
         }
     }
+    let unconfirmed: Vec<Key> = records.iter().filter(|r| r.ending == Ending::Unconfirmed).map(|r| r.key).collect();
+    repeat::once(conn, &unconfirmed, now).await?;
     Ok(())
 }
 

@@ -35,6 +35,7 @@ fn parts<'a>(from: &'a Mailbox, to: &'a EmailAddress) -> Parts<'a> {
         text: "A tip.\n\nhttps://news.example.org/u/token\n",
         html: "<p>A tip.</p>\n",
         list: Some(ListHeaders { id: "7f3a91.news.example.org", unsubscribe: "https://news.example.org/u/token" }),
+        auto_submitted: false,
         language: Some("en-GB"),
     }
 }

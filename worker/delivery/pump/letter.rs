@@ -1,6 +1,7 @@
-//! From a claimed delivery to the bytes of its mail: what the tip says, rendered for one person, built, signed.
+//! From a claimed delivery to the bytes of its mail: its tip or its notice, rendered for one person, built, signed.
 //!
-//! What does not change between mails (a tip's revision, a topic) is read and made ready once and kept.
+//! What does not change between mails (a tip's revision, a topic) is read and made ready once and kept. A delivery whose mail
+//! cannot be made ends with the reason; no other is touched.
 
 use super::{
     super::{
@@ -10,15 +11,12 @@ use super::{
         },
         message::{self, ListHeaders, Parts},
         message_id,
-        render::{ReadyTip, WeeklyTip},
+        render::{Button, Foot, Links, Notice, ReadyTip, Rendered, WeeklyTip},
     },
-    Setup,
+    Setup, links,
 };
-use crate::base::{
-    address::EmailAddress,
-    token::{self, UnsubscribeToken},
-};
-use anyhow::{Context, ensure};
+use crate::base::address::EmailAddress;
+use anyhow::Context;
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -78,41 +76,81 @@ impl Letters {
 
     /// The mail of a delivery.
     pub async fn make(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
-        let revision = claimed.tip_revision_id.context("this delivery has no tip")?;
-        let topic_id = claimed.topic_id.context("this delivery has no topic")?;
-        let (tip, topic) = (self.tip(revision).await?, self.topic(topic_id).await?);
-        // A panic over one mail is the end of that delivery, not of the pump.
-        let made = catch_unwind(AssertUnwindSafe(|| self.weekly_tip(claimed, topic_id, &tip, &topic)));
-        Ok(made.unwrap_or_else(|_| Err(anyhow::anyhow!("the making of this mail panicked")))?)
+        match claimed.template.as_str() {
+            "weekly_tip" => self.make_tip(claimed).await,
+            template => self.make_notice(claimed, template).await,
+        }
     }
 
-    fn weekly_tip(&self, claimed: &Claimed, topic_id: i64, tip: &ReadyTip, topic: &Topic) -> anyhow::Result<Letter> {
-        ensure!(claimed.template == "weekly_tip", "there is no template `{}`", claimed.template);
-        let to = EmailAddress::parse(&claimed.address).context("the address of this subscriber is none")?;
-        let subscriber_id = claimed.subscriber_id.context("this delivery has no subscriber")?;
+    async fn make_tip(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
+        let revision = claimed.tip_revision_id.context("this delivery has no tip")?;
+        let (tip, way_out) = (self.tip(revision).await?, self.way_out(claimed).await?);
+        unharmed(|| {
+            let preferences_url = links::preferences(&self.setup, subscriber(claimed)?);
+            let mail = WeeklyTip {
+                tip: &tip,
+                topic: &way_out.topic.name,
+                name: claimed.name.as_deref(),
+                preferences_url: &preferences_url,
+                unsubscribe_url: &way_out.url,
+            };
+            let rendered = self.setup.templates.render_weekly_tip(&mail)?;
+            self.finish(claimed, &Made { rendered, to_name: claimed.name.as_deref(), way_out: Some(&way_out), auto_submitted: false })
+        })
+    }
+
+    async fn make_notice(&self, claimed: &Claimed, template: &str) -> Result<Letter, LetterError> {
+        let frozen = claimed.context.as_ref().unwrap_or(&serde_json::Value::Null);
+        let notice = Notice::read(template, frozen).map_err(anyhow::Error::from)?;
+        let way_out = match notice.foot() {
+            Foot::Topic => Some(self.way_out(claimed).await?),
+            Foot::Unproven | Foot::Person => None,
+        };
+        unharmed(|| {
+            let preferences_url = links::preferences(&self.setup, subscriber(claimed)?);
+            let button = match notice.button() {
+                Button::Confirm { signup } => links::confirm(&self.setup, signup),
+                Button::Preferences => preferences_url.clone(),
+            };
+            // What a stranger may have caused greets nobody by name.
+            let name = claimed.name.as_deref().filter(|_| notice.foot() != Foot::Unproven);
+            let unsubscribe = way_out.as_ref().map(|way_out| way_out.url.as_str());
+            let links = Links { button: &button, preferences: Some(&preferences_url), unsubscribe };
+            let rendered = self.setup.templates.render_notice(&notice, name, &links)?;
+            self.finish(claimed, &Made { rendered, to_name: name, way_out: way_out.as_ref(), auto_submitted: true })
+        })
+    }
+
+    fn finish(&self, claimed: &Claimed, made: &Made<'_>) -> anyhow::Result<Letter> {
         let setup = &*self.setup;
-        let token = token::unsubscribe(&setup.keyring, UnsubscribeToken { subscriber_id, topic_id });
-        let unsubscribe_url = format!("{}/u/{token}", setup.site_url);
-        let mail = WeeklyTip { tip, topic: &topic.name, name: claimed.name.as_deref(), unsubscribe_url: &unsubscribe_url };
-        let rendered = setup.templates.render_weekly_tip(&mail)?;
+        let to = EmailAddress::parse(&claimed.address).context("the address of this subscriber is none")?;
         let domain = setup.from.address.domain();
         let message_id = message_id(claimed.key, &setup.db.label, domain);
+        let list_id = made.way_out.map(|way_out| format!("{}.{domain}", way_out.topic.list_label));
+        let list = made.way_out.zip(list_id.as_deref()).map(|(way_out, id)| ListHeaders { id, unsubscribe: &way_out.url });
         let mut bytes = message::build(&Parts {
             message_id: &message_id,
             date: setup.clock.now(),
             from: &setup.from,
             to: &to,
-            to_name: claimed.name.as_deref(),
-            subject: &rendered.subject,
-            text: &rendered.text,
-            html: &rendered.html,
-            list: Some(ListHeaders { id: &format!("{}.{domain}", topic.list_label), unsubscribe: &unsubscribe_url }),
+            to_name: made.to_name,
+            subject: &made.rendered.subject,
+            text: &made.rendered.text,
+            html: &made.rendered.html,
+            list,
+            auto_submitted: made.auto_submitted,
             language: Some(&setup.templates.site().lang),
         })?;
         if let Some(signer) = &setup.signer {
             bytes = signer.sign(&bytes, setup.clock.now())?;
         }
         Ok(Letter { to, message_id, bytes })
+    }
+
+    async fn way_out(&self, claimed: &Claimed) -> Result<WayOut, LetterError> {
+        let topic_id = claimed.topic_id.context("this delivery has no topic")?;
+        let topic = self.topic(topic_id).await?;
+        Ok(WayOut { url: links::unsubscribe(&self.setup, subscriber(claimed)?, topic_id), topic })
     }
 
     async fn tip(&self, revision: i64) -> Result<Arc<ReadyTip>, LetterError> {
@@ -130,6 +168,30 @@ impl Letters {
         let topic = contents::topic(&mut *self.setup.db.pool.acquire().await?, id).await?;
         Ok(keep(&self.topics, id, topic))
     }
+}
+
+/// A topic, and one person's link out of it.
+struct WayOut {
+    topic: Arc<Topic>,
+    url: String,
+}
+
+/// A rendered mail, and what its headers say.
+struct Made<'a> {
+    rendered: Rendered,
+    to_name: Option<&'a str>,
+    way_out: Option<&'a WayOut>,
+    auto_submitted: bool,
+}
+
+fn subscriber(claimed: &Claimed) -> anyhow::Result<i64> {
+    claimed.subscriber_id.context("this delivery has no subscriber")
+}
+
+// A panic over one mail is the end of that delivery, not of the pump.
+fn unharmed(make: impl FnOnce() -> anyhow::Result<Letter>) -> Result<Letter, LetterError> {
+    let made = catch_unwind(AssertUnwindSafe(make));
+    Ok(made.unwrap_or_else(|_| Err(anyhow::anyhow!("the making of this mail panicked")))?)
 }
 
 fn kept<T>(kept: &Kept<T>, id: i64) -> Option<Arc<T>> {

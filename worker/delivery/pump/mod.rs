@@ -9,6 +9,7 @@ mod feeder;
 mod lease;
 pub mod letter;
 mod line;
+mod links;
 mod scribe;
 
 use super::{dkim::Signer, message::Mailbox, relay::Relay, render::Templates};
@@ -34,7 +35,7 @@ pub struct Setup {
     pub db: Db,
     /// The present instant.
     pub clock: Arc<dyn Clock>,
-    /// Signs unsubscribe links.
+    /// Seals the links of mails.
     pub keyring: Keyring,
     /// Times and sizes.
     pub delivery: Delivery,

@@ -1,11 +1,17 @@
 //! What a finished mail must keep: its size, the way out and the postal address in both parts, sound links, nothing that
 //! is loaded from anywhere. Pure; called by `tidings template check` and by tests, and meant for pre-flight.
 
-use super::{MAX_HTML, Rendered, dress};
+use super::{Foot, MAX_HTML, Rendered, dress};
 
 /// What must be found in both parts.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
+    /// Which links the foot must carry, and whether it may carry others.
+    pub foot: Foot,
+    /// The link of the button, where there is one.
+    pub button_url: Option<&'a str>,
+    /// Her preferences.
+    pub preferences_url: &'a str,
     /// The link out.
     pub unsubscribe_url: &'a str,
     /// The publisher's postal address.
@@ -26,6 +32,7 @@ pub fn findings(mail: &Rendered, wanted: &Wanted<'_>) -> Vec<String> {
         found.push(format!("the HTML part has {} bytes and {MAX_HTML} are too many: shorten the tip", mail.html.len()));
     }
     found.extend(missing(mail, wanted));
+    found.extend(too_many(mail, &tags, wanted));
     found.extend(unresolved(mail));
     found.extend(tags.iter().filter_map(|tag| wrong_link(tag)));
     found.extend(tags.iter().filter_map(|tag| loads_something(tag)));
@@ -38,10 +45,13 @@ fn missing(mail: &Rendered, wanted: &Wanted<'_>) -> Vec<String> {
     let text = mail.text.split_whitespace().collect::<Vec<_>>().join(" ");
     let in_html = |needle: &str| mail.html.contains(&super::escape_html(needle));
     let mut found = Vec::new();
-    for (what, in_both) in [
-        ("unsubscribe link", in_html(wanted.unsubscribe_url) && mail.text.contains(wanted.unsubscribe_url)),
-        ("postal address", !wanted.postal_address.is_empty() && in_html(wanted.postal_address) && text.contains(wanted.postal_address)),
-    ] {
+    let person = (wanted.foot != Foot::Unproven).then_some(wanted.preferences_url);
+    let topic = (wanted.foot == Foot::Topic).then_some(wanted.unsubscribe_url);
+    let links = [("link of the button", wanted.button_url), ("preferences link", person), ("unsubscribe link", topic)];
+    let links = links.into_iter().filter_map(|(what, url)| Some((what, url?)));
+    let links = links.map(|(what, url)| (what, in_html(url) && mail.text.contains(url)));
+    let address = !wanted.postal_address.is_empty() && in_html(wanted.postal_address) && text.contains(wanted.postal_address);
+    for (what, in_both) in links.chain([("postal address", address)]) {
         if !in_both {
             found.push(format!(
                 "the {what} is not in both parts: the template's foot must be in the HTML and in the text, and site.postal_address set"
@@ -49,6 +59,17 @@ fn missing(mail: &Rendered, wanted: &Wanted<'_>) -> Vec<String> {
         }
     }
     found
+}
+
+// What goes to an address that nobody has proven must be of no use to whoever reads it but for its one page.
+fn too_many(mail: &Rendered, tags: &[&str], wanted: &Wanted<'_>) -> Option<String> {
+    if wanted.foot != Foot::Unproven {
+        return None;
+    }
+    let in_html = tags.iter().filter_map(|tag| attribute(tag, "href")).map(|url| url.replace("&amp;", "&"));
+    let in_text = mail.text.split_whitespace().filter(|word| word.starts_with("http")).map(str::to_owned);
+    let other = in_html.chain(in_text).find(|url| Some(url.as_str()) != wanted.button_url)?;
+    Some(format!("the link `{other}` goes to an address that nobody has confirmed: the button's link alone may stand there"))
 }
 
 fn unresolved(mail: &Rendered) -> Option<String> {
@@ -116,8 +137,11 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
+    const OUT: &str = "https://example.org/u/x";
+    const PREFERENCES: &str = "https://example.org/preferences/x";
+
     fn mail(html: &str) -> Rendered {
-        let foot = "https://example.org/u/x 1 Street";
+        let foot = format!("{PREFERENCES} {OUT} 1 Street");
         Rendered {
             subject: "A subject".into(),
             text: format!("Text https://example.org/a {foot}"),
@@ -125,7 +149,13 @@ mod tests {
         }
     }
 
-    const WANTED: Wanted<'static> = Wanted { unsubscribe_url: "https://example.org/u/x", postal_address: "1 Street" };
+    const WANTED: Wanted<'static> = Wanted {
+        foot: Foot::Topic,
+        button_url: None,
+        preferences_url: PREFERENCES,
+        unsubscribe_url: OUT,
+        postal_address: "1 Street",
+    };
 
     #[test]
     fn a_sound_mail_has_no_findings() {
@@ -151,9 +181,25 @@ mod tests {
     }
 
     #[test]
-    fn the_foot_must_stand_in_both_parts() {
+    fn what_the_foot_wants_must_stand_in_both_parts() {
         let mut mail = mail("");
         mail.text = "Only text".into();
-        assert_eq!(findings(&mail, &WANTED).len(), 2);
+        let missing = |foot, button_url| findings(&mail, &Wanted { foot, button_url, ..WANTED }).len();
+        assert_eq!(missing(Foot::Topic, None), 3, "preferences, the way out, the postal address");
+        assert_eq!(missing(Foot::Topic, Some("https://example.org/button")), 4);
+        assert_eq!(missing(Foot::Person, None), 2);
+        assert_eq!(missing(Foot::Unproven, None), 1);
+    }
+
+    #[test]
+    fn a_mail_to_an_address_that_nobody_has_proven_carries_the_link_of_its_button_alone() {
+        let wanted = Wanted { foot: Foot::Unproven, button_url: Some("https://example.org/confirm/x"), ..WANTED };
+        let mail = |more: &str| Rendered {
+            subject: "A subject".into(),
+            text: format!("https://example.org/confirm/x {more} 1 Street"),
+            html: "<html lang=\"en\"><h1>A</h1><a href=\"https://example.org/confirm/x\">x</a> 1 Street</html>".into(),
+        };
+        assert_eq!(findings(&mail(""), &wanted), Vec::<String>::new());
+        assert!(findings(&mail(PREFERENCES), &wanted)[0].contains("nobody has confirmed"));
     }
 }

@@ -21,7 +21,7 @@ pub enum TemplateError {
     #[error("templates/email/{template} does not parse: {source}")]
     Handlebars {
         /// The template and its part.
-        template: &'static str,
+        template: String,
         /// What the parser said, with line and column.
         source: Box<handlebars::TemplateError>,
     },
@@ -47,7 +47,7 @@ pub enum RenderError {
         why: String,
     },
     /// A part came out empty.
-    #[error("template `{template}` gives an empty {part}: the tip needs one")]
+    #[error("template `{template}` gives an empty {part}: every mail needs one")]
     Empty {
         /// The template.
         template: &'static str,
@@ -55,18 +55,34 @@ pub enum RenderError {
         part: &'static str,
     },
     /// The HTML part would be cut by the reader's mail program.
-    #[error("template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten the tip")]
+    #[error("template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten what it says")]
     TooLarge {
         /// The template.
         template: &'static str,
         /// The size that it came to.
         bytes: usize,
     },
-    /// The way out is no whole address.
-    #[error("template `{template}` was given an unsubscribe link that is no whole address: set site.url to the public https address")]
-    UnsubscribeLink {
+    /// A link that the mail must carry is absent, or no whole address.
+    #[error("template `{template}` was given no whole address for its {link}: set site.url to the public https address")]
+    Link {
         /// The template.
         template: &'static str,
+        /// Which link.
+        link: &'static str,
+    },
+    /// Nobody knows this template.
+    #[error("there is no template `{template}`: expected one of those that `tidings template check` names")]
+    Unknown {
+        /// The name that the delivery has.
+        template: String,
+    },
+    /// What was frozen for the mail is not what its template is filled with.
+    #[error("the frozen context does not fit template `{template}`: {why}")]
+    Context {
+        /// The template.
+        template: &'static str,
+        /// What is wrong with it.
+        why: String,
     },
 }
 

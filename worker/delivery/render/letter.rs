@@ -104,6 +104,8 @@ pub struct WeeklyTip<'a> {
     pub topic: &'a str,
     /// Her name, when she gave one; what is no name is left out.
     pub name: Option<&'a str>,
+    /// Her preferences.
+    pub preferences_url: &'a str,
     /// Her link out of this topic.
     pub unsubscribe_url: &'a str,
 }
@@ -158,16 +160,37 @@ fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// What the layout of every mail is filled with: masthead, foot, and the link of the button.
+#[derive(Serialize)]
+pub(super) struct Layout<'a> {
+    pub(super) site: &'a Site,
+    /// The line below the publisher's name; a notice has none.
+    pub(super) topic: Option<&'a str>,
+    pub(super) greeting: Option<String>,
+    pub(super) disclaimer: Option<&'a str>,
+    /// Why she gets it.
+    pub(super) reason: String,
+    pub(super) preferences_url: Option<&'a str>,
+    pub(super) unsubscribe_url: Option<&'a str>,
+}
+
 /// The context of the weekly tip's template: every name that its text may use.
 #[derive(Serialize)]
 pub(super) struct WeeklyTipContext<'a> {
-    pub(super) site: &'a Site,
+    #[serde(flatten)]
+    pub(super) layout: Layout<'a>,
     pub(super) tip: &'a ReadyTip,
-    pub(super) topic: &'a str,
-    pub(super) greeting: Option<String>,
-    pub(super) unsubscribe_url: &'a str,
-    /// Why she gets it.
-    pub(super) reason: String,
+}
+
+/// The context of a notice's template.
+#[derive(Serialize)]
+pub(super) struct NoticeContext<'a> {
+    #[serde(flatten)]
+    pub(super) layout: Layout<'a>,
+    pub(super) button_url: &'a str,
+    /// What is of this template alone.
+    #[serde(flatten)]
+    pub(super) words: serde_json::Value,
 }
 
 #[cfg(test)]

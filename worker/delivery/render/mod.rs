@@ -9,45 +9,33 @@ mod compile;
 mod dress;
 mod error;
 mod letter;
+mod notices;
 mod palette;
 mod reading;
 pub mod samples;
+mod table;
 mod wrap;
 
 pub use error::{RenderError, TemplateError};
 pub use letter::{ReadyTip, Site, TipText, WeeklyTip, greeting_name};
+pub use notices::{Button, Foot, Links, Notice};
 pub use palette::{ColourError, FIXED, Palette};
 pub use reading::Source;
 
 use error::failed;
 use handlebars::Handlebars;
-use letter::{Direction, WeeklyTipContext};
+use letter::{Direction, Layout, NoticeContext, WeeklyTipContext};
 use reading::ReadingContext;
+use table::{HTML_PARTIALS, NOTICES, Parts, READING, WEEKLY_TIP, register};
 
 /// The largest HTML part: beyond it Gmail cuts a mail and hides its end, where the unsubscribe link stands.
 pub const MAX_HTML: usize = 102_400;
 
-const WEEKLY_TIP: &str = "weekly_tip";
-
-/// The templates of text parts and subjects, and what they include.
-const PLAIN: [(&str, &str); 4] = [
-    ("foot", include_str!("../../../templates/email/layout/foot.txt.hbs")),
-    ("weekly_tip/subject.txt", include_str!("../../../templates/email/weekly_tip/subject.txt.hbs")),
-    ("weekly_tip/reading.txt", include_str!("../../../templates/email/weekly_tip/reading.txt.hbs")),
-    ("weekly_tip/body.txt", include_str!("../../../templates/email/weekly_tip/body.txt.hbs")),
-];
-
-const BODY: &str = include_str!("../../../templates/email/weekly_tip/body.mjml.hbs");
-const READING: &str = include_str!("../../../templates/email/weekly_tip/reading.html.hbs");
-
-/// The HTML parts, compiled for each direction of writing.
-const PARTS: [(Direction, &str, &str); 2] = [
+/// The HTML parts of the weekly tip, compiled for each direction of writing.
+const TIP_PARTS: [(Direction, &str, &str); 2] = [
     (Direction::LeftToRight, "weekly_tip/body.mjml", "weekly_tip/reading.html"),
     (Direction::RightToLeft, "weekly_tip/body.mjml (rtl)", "weekly_tip/reading.html (rtl)"),
 ];
-
-/// What a template may not call; what is left is `if`, `unless` and `each`, and `wrap` in text parts. `if`, `unless` and `each`.
-const UNWANTED: [&str; 14] = ["with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len"];
 
 /// A mail's contents, ready to become a MIME message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,17 +73,20 @@ impl Site {
 impl Templates {
     /// Compiles every template for `site`.
     pub fn load(site: Site) -> Result<Self, TemplateError> {
-        let mut html = registry();
+        let (mut html, mut plain) = (table::registry(), table::plain_registry()?);
         html.register_escape_fn(escape_html);
-        for (direction, body, reading) in PARTS {
-            register(&mut html, body, &compile::mjml_to_html(WEEKLY_TIP, BODY, direction, &site)?)?;
+        WEEKLY_TIP.register_plain(&mut plain)?;
+        for (direction, body, reading) in TIP_PARTS {
+            register(&mut html, body, &compile::mjml_to_html(WEEKLY_TIP.name, WEEKLY_TIP.mjml, direction, &site)?)?;
             register(&mut html, reading, &compile::settle(READING, direction, &site))?;
         }
-        let mut plain = registry();
-        plain.register_escape_fn(handlebars::no_escape);
-        plain.register_helper("wrap", Box::new(wrap::helper));
-        for (name, text) in PLAIN {
-            register(&mut plain, name, text)?;
+        for (name, text) in HTML_PARTIALS {
+            register(&mut html, name, &compile::settle(text, Direction::LeftToRight, &site))?;
+        }
+        for parts in NOTICES.iter().map(|kind| &kind.parts) {
+            parts.register_plain(&mut plain)?;
+            let body = compile::mjml_to_html(parts.name, parts.mjml, Direction::LeftToRight, &site)?;
+            register(&mut html, &parts.part("body.mjml"), &body)?;
         }
         Ok(Self { site, html, plain })
     }
@@ -118,27 +109,44 @@ impl Templates {
 
     /// The mail of one person with her tip of this week.
     pub fn render_weekly_tip(&self, mail: &WeeklyTip<'_>) -> Result<Rendered, RenderError> {
-        // One that is not https is a finding of `check`, and of the settings; a mail without its way out is worse.
-        if !dress::may_link(&mail.unsubscribe_url.replacen("http://", "https://", 1)) {
-            return Err(RenderError::UnsubscribeLink { template: WEEKLY_TIP });
-        }
-        let context = WeeklyTipContext {
+        let template = WEEKLY_TIP.name;
+        let layout = Layout {
             site: &self.site,
-            tip: mail.tip,
-            topic: mail.topic,
+            topic: Some(mail.topic),
             greeting: mail.name.and_then(greeting_name),
-            unsubscribe_url: mail.unsubscribe_url,
+            disclaimer: self.site.disclaimer.as_deref(),
             reason: format!("You get this letter because you are subscribed to {} from {}.", mail.topic, self.site.name),
+            preferences_url: Some(whole(template, PREFERENCES, Some(mail.preferences_url))?),
+            unsubscribe_url: Some(whole(template, UNSUBSCRIBE, Some(mail.unsubscribe_url))?),
         };
-        self.render(WEEKLY_TIP, html_parts(mail.tip.direction).0, &context)
+        self.render(&WEEKLY_TIP, html_parts(mail.tip.direction).0, &WeeklyTipContext { layout, tip: mail.tip })
     }
 
-    fn render(&self, template: &'static str, html: &str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
+    /// A notice for one person; `name` is used where the address is known to be hers.
+    pub fn render_notice(&self, notice: &Notice, name: Option<&str>, links: &Links<'_>) -> Result<Rendered, RenderError> {
+        let (template, foot) = (notice.parts.name, notice.foot());
+        let wanted = |wanted: bool, which, url| wanted.then(|| whole(template, which, url)).transpose();
+        let layout = Layout {
+            site: &self.site,
+            topic: None,
+            greeting: name.filter(|_| foot != Foot::Unproven).and_then(greeting_name),
+            disclaimer: None,
+            reason: notice.contents.reason(&self.site.name),
+            preferences_url: wanted(foot != Foot::Unproven, PREFERENCES, links.preferences)?,
+            unsubscribe_url: wanted(foot == Foot::Topic, UNSUBSCRIBE, links.unsubscribe)?,
+        };
+        let button_url = whole(template, "button", Some(links.button))?;
+        let words = notice.contents.words().map_err(|e| RenderError::Failed { template: template.to_owned(), why: e.to_string() })?;
+        self.render(notice.parts, &notice.parts.part("body.mjml"), &NoticeContext { layout, button_url, words })
+    }
+
+    fn render(&self, parts: &Parts, body: &str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
+        let template = parts.name;
         let context = handlebars::Context::wraps(context).map_err(|e| failed(template, e))?;
         let fill = |registry: &Handlebars<'static>, part: &str| registry.render_with_context(part, &context).map_err(|e| failed(part, e));
-        let subject = letter::one_line(&fill(&self.plain, "weekly_tip/subject.txt")?);
-        let text = fill(&self.plain, "weekly_tip/body.txt")?;
-        let html = fill(&self.html, html)?;
+        let subject = letter::one_line(&fill(&self.plain, &parts.part("subject.txt"))?);
+        let text = fill(&self.plain, &parts.part("body.txt"))?;
+        let html = fill(&self.html, body)?;
         match () {
             () if subject.is_empty() => Err(RenderError::Empty { template, part: "subject" }),
             () if text.trim().is_empty() => Err(RenderError::Empty { template, part: "text" }),
@@ -148,23 +156,18 @@ impl Templates {
     }
 }
 
+const PREFERENCES: &str = "preferences link";
+const UNSUBSCRIBE: &str = "unsubscribe link";
+
+// One that is not https is a finding of `check`, and of the settings; a mail without its way out is worse.
+fn whole<'a>(template: &'static str, link: &'static str, url: Option<&'a str>) -> Result<&'a str, RenderError> {
+    let sound = |url: &&str| dress::may_link(&url.replacen("http://", "https://", 1));
+    url.filter(sound).ok_or(RenderError::Link { template, link })
+}
+
 fn html_parts(direction: Direction) -> (&'static str, &'static str) {
-    let found = PARTS.iter().find(|(of, ..)| *of == direction);
+    let found = TIP_PARTS.iter().find(|(of, ..)| *of == direction);
     found.map(|(_, body, reading)| (*body, *reading)).expect("both directions are compiled")
-}
-
-fn registry() -> Handlebars<'static> {
-    let mut registry = Handlebars::new();
-    registry.set_strict_mode(true);
-    for name in UNWANTED {
-        registry.unregister_helper(name);
-    }
-    registry
-}
-
-fn register(registry: &mut Handlebars<'static>, template: &'static str, text: &str) -> Result<(), TemplateError> {
-    let failed = |source| TemplateError::Handlebars { template, source: Box::new(source) };
-    registry.register_template_string(template, text).map_err(failed)
 }
 
 fn escape_html(text: &str) -> String {
@@ -193,20 +196,10 @@ mod tests {
     #[test]
     fn a_missing_field_is_an_error_that_names_template_and_field() {
         let templates = Templates::load(samples::site().unwrap()).unwrap();
-        let render = |context: serde_json::Value| templates.render(WEEKLY_TIP, "weekly_tip/body.mjml", &context).unwrap_err().to_string();
+        let render = |context: serde_json::Value| templates.render(&WEEKLY_TIP, "weekly_tip/body.mjml", &context).unwrap_err().to_string();
         let error = render(json!({ "tip": {} }));
         assert!(error.contains("`weekly_tip/subject.txt`") && error.contains("`tip.subject`"), "{error}");
         let error = render(json!({ "tip": { "subject": "A" }, "site": {} }));
         assert!(error.contains("`weekly_tip/body.txt`") && error.contains("`site.name`"), "{error}");
-    }
-
-    #[test]
-    fn templates_may_call_nothing_but_the_short_list() {
-        let registry = registry();
-        let context = json!({ "a": [1] });
-        assert_eq!(registry.render_template("{{#each a}}{{this}}{{/each}}{{#if a}}x{{/if}}", &context).unwrap(), "1x");
-        for call in ["{{lookup a 0}}", "{{log a}}", "{{#with a}}{{this}}{{/with}}", "{{len a}}", "{{eq 1 1}}", "{{env \"PATH\"}}"] {
-            assert!(registry.render_template(call, &context).is_err(), "{call}");
-        }
     }
 }

@@ -1,7 +1,11 @@
 //! Samples of every context: what the templates are rendered with by `tidings template check`, by tests and by anyone
-//! who wants to look at a mail. Made-up tips of a made-up publisher, ordinary and hostile.
+//! who wants to look at a mail. Made-up tips of a made-up publisher, ordinary and hostile; the contexts of notices bring
+//! their own samples.
 
-use super::{ColourError, Palette, Site, Source, TipText};
+use super::{
+    Button, ColourError, Foot, Links, Notice, Palette, RenderError, Rendered, Site, Source, Templates, TipText, WeeklyTip, check::Wanted,
+    table::{NOTICES, WEEKLY_TIP},
+};
 use jiff::civil::date;
 
 /// One mail's ingredients.
@@ -15,8 +19,73 @@ pub struct Sample {
     pub topic: String,
     /// The recipient's name as she gave it.
     pub recipient: Option<String>,
-    /// Her link out.
-    pub unsubscribe_url: String,
+}
+
+/// A template that was filled with a sample.
+#[derive(Debug)]
+pub struct Mail {
+    /// The template's name.
+    pub template: &'static str,
+    /// What is special about the sample.
+    pub sample: &'static str,
+    /// What came out.
+    pub rendered: Result<Rendered, RenderError>,
+    /// Which links its foot carries.
+    pub foot: Foot,
+    /// The link of its button, where it has one.
+    pub button_url: Option<&'static str>,
+}
+
+/// The preferences of nobody.
+pub const PREFERENCES_URL: &str = "https://letters.example.org/preferences/b2YtYS1wZXJzb24tb2Ytc2FtcGxlcw";
+/// The way out of nobody.
+pub const UNSUBSCRIBE_URL: &str = "https://letters.example.org/u/c2FtcGxlLXRva2VuLW9mLW5vYm9keQ";
+const CONFIRM_URL: &str = "https://letters.example.org/confirm/YS1zaWduLXVwLW9mLXNhbXBsZXM";
+const NAME: &str = "Ana";
+
+/// Every template with each of its samples.
+pub fn mails(templates: &Templates) -> Vec<Mail> {
+    let tips = weekly_tips();
+    tips.iter().map(|sample| tip_mail(templates, sample)).chain(notice_mails(templates)).collect()
+}
+
+impl Mail {
+    /// What must be found in it.
+    pub fn wanted<'a>(&self, site: &'a Site) -> Wanted<'a> {
+        Wanted {
+            foot: self.foot,
+            button_url: self.button_url,
+            preferences_url: PREFERENCES_URL,
+            unsubscribe_url: UNSUBSCRIBE_URL,
+            postal_address: &site.postal_address,
+        }
+    }
+}
+
+fn tip_mail(templates: &Templates, sample: &Sample) -> Mail {
+    let rendered = templates.ready_tip(&sample.tip).and_then(|tip| {
+        let (topic, name) = (sample.topic.as_str(), sample.recipient.as_deref());
+        templates.render_weekly_tip(&WeeklyTip { tip: &tip, topic, name, preferences_url: PREFERENCES_URL, unsubscribe_url: UNSUBSCRIBE_URL })
+    });
+    Mail { template: WEEKLY_TIP.name, sample: sample.name, rendered, foot: Foot::Topic, button_url: None }
+}
+
+fn notice_mails(templates: &Templates) -> impl Iterator<Item = Mail> {
+    let frozen = NOTICES.iter().flat_map(|kind| (kind.samples)().into_iter().map(move |frozen| (kind.parts.name, frozen)));
+    frozen.map(|(template, (sample, frozen))| match Notice::read(template, &frozen) {
+        Ok(notice) => notice_mail(templates, template, sample, &notice),
+        Err(error) => Mail { template, sample, rendered: Err(error), foot: Foot::Unproven, button_url: None },
+    })
+}
+
+fn notice_mail(templates: &Templates, template: &'static str, sample: &'static str, notice: &Notice) -> Mail {
+    let button = match notice.button() {
+        Button::Confirm { .. } => CONFIRM_URL,
+        Button::Preferences => PREFERENCES_URL,
+    };
+    let links = Links { button, preferences: Some(PREFERENCES_URL), unsubscribe: Some(UNSUBSCRIBE_URL) };
+    let rendered = templates.render_notice(notice, Some(NAME), &links);
+    Mail { template, sample, rendered, foot: notice.foot(), button_url: Some(button) }
 }
 
 /// A publisher for samples.
@@ -41,7 +110,6 @@ fn sample(name: &'static str, tip: TipText, recipient: Option<&str>) -> Sample {
         tip,
         topic: "Sleep and rest".into(),
         recipient: recipient.map(str::to_owned),
-        unsubscribe_url: "https://letters.example.org/u/c2FtcGxlLXRva2VuLW9mLW5vYm9keQ".into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lines of the text part: breaks a paragraph at 72 columns and never inside a word, so that addresses stay whole.
 //!
-//! The one helper of ours that templates may call: `{{wrap text}}`, and `{{wrap text indent="   "}}` for an item.
+//! The one helper of ours that templates may call: `{{wrap text}}`, `{{wrap text indent="   "}}` for an item, and
+//! `{{wrap "The link works until " until "."}}` for a sentence of pieces.
 
 use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
 
@@ -38,13 +39,18 @@ pub(super) fn helper(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    let text = call.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("wrap", 0))?;
-    if text.is_value_missing() {
-        return Err(RenderErrorReason::MissingVariable(text.relative_path().cloned()).into());
+    if call.params().is_empty() {
+        return Err(RenderErrorReason::ParamNotFoundForIndex("wrap", 0).into());
     }
-    let text = text.value().as_str().ok_or(RenderErrorReason::InvalidParamType("text"))?;
+    let mut text = String::new();
+    for piece in call.params() {
+        if piece.is_value_missing() {
+            return Err(RenderErrorReason::MissingVariable(piece.relative_path().cloned()).into());
+        }
+        text.push_str(piece.value().as_str().ok_or(RenderErrorReason::InvalidParamType("text"))?);
+    }
     let indent = call.hash_get("indent").and_then(|value| value.value().as_str()).unwrap_or("");
-    out.write(&wrap(text, indent))?;
+    out.write(&wrap(&text, indent))?;
     Ok(())
 }
 

@@ -1,0 +1,21 @@
+//! The links of a mail, made from ids: what a delivery freezes holds none, so that no link stands in the database.
+//!
+//! Called by `letter` for each mail. A link is the same in every mail to the same person.
+
+use super::Setup;
+use crate::base::token::{self, Purpose, UnsubscribeToken};
+
+/// Where a sign-up is confirmed or refused.
+pub(super) fn confirm(setup: &Setup, signup: i64) -> String {
+    format!("{}/confirm/{}", setup.site_url, token::of_id(&setup.keyring, Purpose::Confirm, signup))
+}
+
+/// Her preferences.
+pub(super) fn preferences(setup: &Setup, subscriber_id: i64) -> String {
+    format!("{}/preferences/{}", setup.site_url, token::of_id(&setup.keyring, Purpose::Preferences, subscriber_id))
+}
+
+/// Her way out of a topic.
+pub(super) fn unsubscribe(setup: &Setup, subscriber_id: i64, topic_id: i64) -> String {
+    format!("{}/u/{}", setup.site_url, token::unsubscribe(&setup.keyring, UnsubscribeToken { subscriber_id, topic_id }))
+}
