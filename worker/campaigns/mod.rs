@@ -1,7 +1,8 @@
 //! Campaigns: what an operator schedules, its dated editions, and who gets what in each of them.
 //!
 //! `schedule` says when (pure), `campaign` is created, paused and resumed and by `cancel` ended, `due` opens its editions, `weekly`
-//! plans them slice by slice, `edition` is the operator's word about one, `report` counts what became of it.
+//! plans them slice by slice, each subscriber at her `own_time`, `replan` moves her when she changes it, `outlook` tells her what
+//! comes next, `edition` is the operator's word about one, `report` counts what became of it.
 //!
 //! A weekly campaign is `scheduled` until its first edition opens and `running` from then on; it is never `finished`,
 //! because its series may grow: it ends when it is cancelled.
@@ -14,6 +15,9 @@ pub mod due;
 pub mod edition;
 mod error;
 pub mod first_tip;
+pub mod outlook;
+pub mod own_time;
+//REPLAN
 pub mod report;
 pub mod schedule;
 pub mod states;

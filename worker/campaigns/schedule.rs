@@ -149,7 +149,8 @@ impl Schedule {
     }
 }
 
-fn first_valid_instant(at: DateTime, zone: &TimeZone) -> Timestamp {
+/// The first instant at which a clock in `zone` shows `at` or, where a change of the clocks leaves it out, has passed it.
+pub(super) fn first_valid_instant(at: DateTime, zone: &TimeZone) -> Timestamp {
     let in_range = "an occurrence lies within the calendar";
     let ambiguous = zone.to_ambiguous_timestamp(at);
     let gap = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });

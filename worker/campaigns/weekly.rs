@@ -3,21 +3,21 @@
 //! Owns the one statement that chooses each recipient's next tip and writes her delivery (`weekly/plan.sql`), and the
 //! cursor that makes a slice safe to repeat. The worker calls `plan_slice` until it says that the edition is done.
 
-mod fit;
+pub(super) mod fit;
+mod times;
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::edition::Occurrence;
 use super::schedule::{Rule, Schedule};
 use crate::base::database::{is_to_be_retried, violated};
-use crate::base::time::{civil_to_db, from_db, to_db};
+use crate::base::time::{from_db, to_db};
 use crate::base::wake::{self, Job};
 use crate::base::zone;
 use crate::delivery::ledger::claim::BETWEEN_TIPS;
 use fit::{Fits, Tip, fits};
+pub(super) use times::Times;
 
 /// Subscriptions that a slice looks at.
 const SLICE: i64 = 5_000;
@@ -55,24 +55,59 @@ pub async fn plan_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp
     }
 }
 
-struct Edition {
-    id: i64,
+/// An edition as its planning needs it.
+pub(super) struct Edition {
+    pub(super) id: i64,
     period: chrono::NaiveDate,
     by_operator: bool,
-    running: bool,
+    pub(super) running: bool,
     topic_id: i64,
     series_id: i64,
-    counted: i64,
-    cursor: i64,
-    times: Times,
+    pub(super) counted: i64,
+    pub(super) cursor: i64,
+    pub(super) times: Times,
 }
 
-/// When an edition's recipients are due, by their zones.
-struct Times {
-    starts_at: Timestamp,
-    zone: TimeZone,
-    /// The day of the rule that each zone is due by; none: all are due at the start.
-    by_zone: Option<(Date, Schedule)>,
+/// The columns of an edition and its campaign that an [`Edition`] is read from.
+pub(super) struct EditionRow {
+    pub(super) id: i64,
+    pub(super) period: chrono::NaiveDate,
+    pub(super) occurrence: String,
+    pub(super) by_operator: bool,
+    pub(super) running: bool,
+    pub(super) starts_at: chrono::DateTime<chrono::Utc>,
+    pub(super) counted: i64,
+    pub(super) planned_up_to: i64,
+    pub(super) topic_id: i64,
+    pub(super) series_id: i64,
+    pub(super) at: Option<String>,
+    pub(super) cron: Option<String>,
+    pub(super) zone: String,
+    pub(super) subscriber_zone: bool,
+}
+
+impl EditionRow {
+    pub(super) fn read(self) -> sqlx::Result<Edition> {
+        let zone = zone::find(&self.zone).map_err(unreadable)?;
+        let by_rule = match Occurrence::parse(&self.occurrence) {
+            Some(Occurrence::Day(day)) => {
+                let rule = rule(self.at.as_deref(), self.cron.as_deref())?;
+                Some((day, Schedule { rule, zone: zone.clone(), subscriber_zone: self.subscriber_zone }))
+            }
+            _ => None,
+        };
+        Ok(Edition {
+            id: self.id,
+            period: self.period,
+            by_operator: self.by_operator,
+            running: self.running,
+            topic_id: self.topic_id,
+            series_id: self.series_id,
+            counted: self.counted,
+            cursor: self.planned_up_to,
+            times: Times { starts_at: from_db(self.starts_at), zone, by_rule, not_before: None },
+        })
+    }
 }
 
 async fn analyze(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
@@ -83,8 +118,8 @@ async fn analyze(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
     Ok(())
 }
 
-// Another edition of the series may give a subscriber the tip that was chosen for her here: chosen anew, it is the next.
-fn lost(error: &sqlx::Error) -> bool {
+/// Another edition of the series may give a subscriber the tip that was chosen for her here: chosen anew, it is the next.
+pub(super) fn lost(error: &sqlx::Error) -> bool {
     is_to_be_retried(error) || violated(error) == Some("segments_given_key")
 }
 
@@ -124,36 +159,16 @@ async fn lock(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<E
     if !mine.fetch_one(&mut *conn).await? {
         return Ok(None);
     }
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        EditionRow,
         r#"SELECT e.id, e.period, e.occurrence, e.by_operator, e.state = 'running' AS "running!", e.starts_at, e.counted, e.planned_up_to,
             c.topic_id, c.series_id AS "series_id!", c.at, c.cron, c.zone, c.subscriber_zone
         FROM editions e JOIN campaigns c ON c.id = e.campaign_id
         WHERE e.id = $1 AND e.planned IS NULL AND e.state IN ('planning', 'running') AND c.kind = 'weekly'
         FOR NO KEY UPDATE OF e"#,
         edition_id
-    )
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let zone = zone::find(&row.zone).map_err(unreadable)?;
-    let by_zone = match Occurrence::parse(&row.occurrence) {
-        Some(Occurrence::Day(day)) if row.subscriber_zone => {
-            let rule = rule(row.at.as_deref(), row.cron.as_deref())?;
-            Some((day, Schedule { rule, zone: zone.clone(), subscriber_zone: true }))
-        }
-        _ => None,
-    };
-    Ok(Some(Edition {
-        id: row.id,
-        period: row.period,
-        by_operator: row.by_operator,
-        running: row.running,
-        topic_id: row.topic_id,
-        series_id: row.series_id,
-        counted: row.counted,
-        cursor: row.planned_up_to,
-        times: Times { starts_at: from_db(row.starts_at), zone, by_zone },
-    }))
+    );
+    row.fetch_optional(conn).await?.map(EditionRow::read).transpose()
 }
 
 fn rule(at: Option<&str>, cron: Option<&str>) -> sqlx::Result<Rule> {
@@ -180,12 +195,12 @@ async fn count(conn: &mut PgConnection, edition: &Edition, last: i64) -> sqlx::R
     .await
 }
 
-async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64], now: Timestamp) -> sqlx::Result<()> {
+/// Writes the deliveries of those of the edition's topic, `ids` in order, who are recipients.
+pub(super) async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64], now: Timestamp) -> sqlx::Result<()> {
     let tips = approved_tips(conn, edition.series_id).await?;
     let Fits { edges, masks } = fits(&tips);
     let (segments, revisions): (Vec<i64>, Vec<i64>) = tips.iter().map(|tip| (tip.segment_id, tip.revision_id)).unzip();
-    let (zones, due_at, due_on) = edition.times.by_every_zone();
-    let (others_due_at, others_due_on) = edition.times.of(&edition.times.zone);
+    let times = edition.times.columns(conn, ids).await?;
     let (recent, recent_periods) = recent_editions(conn, edition).await?;
     sqlx::query_file!(
         "worker/campaigns/weekly/plan.sql",
@@ -198,11 +213,11 @@ async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64], now: Tim
         &revisions,
         &edges,
         &masks,
-        &zones,
-        &due_at,
-        &due_on,
-        to_db(others_due_at),
-        civil_to_db(others_due_on),
+        &times.zones,
+        &times.weekdays,
+        &times.hours,
+        &times.due_at,
+        &times.due_on,
         &recent,
         &recent_periods,
         BETWEEN_TIPS.as_secs_f64(),
@@ -213,7 +228,8 @@ async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64], now: Tim
     Ok(())
 }
 
-async fn approved_tips(conn: &mut PgConnection, series_id: i64) -> sqlx::Result<Vec<Tip>> {
+/// The approved tips of a series in its order.
+pub(super) async fn approved_tips(conn: &mut PgConnection, series_id: i64) -> sqlx::Result<Vec<Tip>> {
     let rows = sqlx::query!(
         r#"SELECT segment_id, revision_id AS "revision_id!", stage_from, stage_to FROM tips
         WHERE series_id = $1 AND state = 'approved' AND revision_id IS NOT NULL ORDER BY position"#,
@@ -260,24 +276,4 @@ async fn advance(conn: &mut PgConnection, edition: &Edition, counted: i64, curso
         wake::enqueue(conn, &Job::Send).await?;
     }
     Ok(())
-}
-
-impl Times {
-    /// When a subscriber in `zone` is due, and the date on her wall then.
-    fn of(&self, zone: &TimeZone) -> (Timestamp, Date) {
-        let due_at = self.by_zone.as_ref().map_or(self.starts_at, |(day, schedule)| schedule.due_at(*day, zone));
-        (due_at, zone.to_datetime(due_at).date())
-    }
-
-    /// The same for every zone of the tz database, as columns.
-    fn by_every_zone(&self) -> (Vec<String>, Vec<chrono::DateTime<chrono::Utc>>, Vec<chrono::NaiveDate>) {
-        let (mut names, mut instants, mut dates) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, zone) in zone::all() {
-            let (due_at, due_on) = self.of(zone);
-            names.push(name.clone());
-            instants.push(to_db(due_at));
-            dates.push(civil_to_db(due_on));
-        }
-        (names, instants, dates)
-    }
 }

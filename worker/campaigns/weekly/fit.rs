@@ -4,11 +4,11 @@
 
 /// An approved tip.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tip {
-    pub(super) segment_id: i64,
-    pub(super) revision_id: i64,
+pub(in crate::campaigns) struct Tip {
+    pub(in crate::campaigns) segment_id: i64,
+    pub(in crate::campaigns) revision_id: i64,
     /// From and to in whole weeks since the stage date, the end not included.
-    pub(super) window: Option<(i32, i32)>,
+    pub(in crate::campaigns) window: Option<(i32, i32)>,
 }
 
 /// What fits at every age.
@@ -31,7 +31,8 @@ pub(super) fn fits(tips: &[Tip]) -> Fits {
 }
 
 impl Tip {
-    fn holds_at(&self, age: Option<i64>) -> bool {
+    /// Whether it fits at an age of so many days since the stage date, or without one.
+    pub(in crate::campaigns) fn holds_at(&self, age: Option<i64>) -> bool {
         match (self.window, age) {
             (None, _) => true,
             (Some(_), None) => false,

@@ -13,13 +13,13 @@ none AS (
 stages AS (
     SELECT (n - 1)::integer AS bucket, fitting::varbit AS bits FROM unnest($9::text[]) WITH ORDINALITY AS t (fitting, n)
 ),
-zones AS (
-    SELECT * FROM unnest($10::text[], $11::timestamptz[], $12::date[]) AS t (zone, due_at, due_on)
+times AS (
+    SELECT * FROM unnest($10::text[], $11::smallint[], $12::smallint[], $13::timestamptz[], $14::date[]) AS t (zone, weekday, hour, due_at, due_on)
 ),
 people AS (
-    SELECT s.id, s.paused_until, coalesce(z.due_at, $13::timestamptz) AS due_at,
-        coalesce(width_bucket((coalesce(z.due_on, $14::date) - s.stage_date)::bigint, $8::bigint[]), 0) AS bucket
-    FROM unnest($5::bigint[]) AS slice (id) JOIN subscribers s USING (id) LEFT JOIN zones z ON z.zone = s.zone
+    SELECT s.id, s.paused_until, t.due_at, coalesce(width_bucket((t.due_on - s.stage_date)::bigint, $8::bigint[]), 0) AS bucket
+    FROM unnest($5::bigint[]) AS slice (id) JOIN subscribers s USING (id)
+        JOIN times t ON t.zone = coalesce(s.zone, '') AND t.weekday = coalesce(s.weekday, 0) AND t.hour = coalesce(s.hour, -1)
     WHERE s.erased_at IS NULL AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = s.id AND x.lifted_at IS NULL)
 ),
 had AS (
