@@ -3,5 +3,6 @@
 //! It stands above the audience, the ledger and the campaigns, since both touch all of them at once. The web pages, the
 //! command line and the jobs call it.
 
+pub mod export;
 pub mod person;
 pub mod stop;
