@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it failed (a sentence on standard error), 2 the command line was wrong.
 
 mod app;
+mod ask;
 mod campaign;
 mod config;
 mod context;
@@ -59,7 +60,7 @@ enum Command {
     /// Campaigns: create, watch, pause, resume, cancel, run
     #[command(subcommand)]
     Campaign(campaign::Command),
-    /// People: add, list, show
+    /// People: add, list, show, export, prove, erase
     #[command(subcommand)]
     Subscriber(subscriber::Command),
     /// Addresses that must not be mailed: add, list, remove

@@ -6,7 +6,10 @@
 mod store;
 
 use super::person::{self, Person};
-use crate::{audience::suppression, base::{address::EmailAddress, keys::Keyring}};
+use crate::{
+    audience::suppression,
+    base::{address::EmailAddress, keys::Keyring},
+};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 use sqlx::PgConnection;

@@ -35,8 +35,7 @@ pub(super) async fn changes(conn: &mut PgConnection, id: i64) -> sqlx::Result<Ve
     let rows = sqlx::query!("SELECT at, what, source, before, after FROM subscriber_events WHERE subscriber_id = $1 ORDER BY id", id)
         .fetch_all(conn)
         .await?;
-    let change =
-        rows.into_iter().map(|r| Change { at: from_db(r.at), what: r.what, source: r.source, before: r.before, after: r.after });
+    let change = rows.into_iter().map(|r| Change { at: from_db(r.at), what: r.what, source: r.source, before: r.before, after: r.after });
     Ok(change.collect())
 }
 
