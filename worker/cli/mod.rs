@@ -12,6 +12,7 @@ mod demo;
 mod dkim;
 mod import_article;
 mod import_subscribers;
+mod keys;
 mod logging;
 mod migrate;
 mod serve;
@@ -54,6 +55,9 @@ enum Command {
     /// Make keys that sign mails
     #[command(subcommand)]
     Dkim(dkim::Command),
+    /// The keys that sign links and hash addresses: list, add
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Check the templates of mails
     #[command(subcommand)]
     Template(template::Command),
@@ -133,6 +137,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
         Command::Dkim(_) => Ok(()),
+        Command::Keys(command) => keys::run(&command, &ctx).await,
         Command::Template(command) => template::run(&command, &ctx),
         Command::Campaign(command) => campaign::run(command, &ctx).await,
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,
