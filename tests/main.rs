@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod doubt;
 mod downtime;
+mod erase;
 mod faults;
 mod layers;
 mod message;

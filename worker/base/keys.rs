@@ -1,17 +1,16 @@
-//! The key file: the secrets that sign links and hash addresses. It stands outside the database and is shared between hosts.
+//! The keys: the secrets that sign links and hash addresses. Their file stands outside the database and is shared between hosts.
 //!
-//! The database records only the id of the current key; whoever starts without that key is refused, since links and
-//! suppressions made with it could not be recognised. `cli` opens it, `token` signs with it, `audience` hashes with it.
+//! The database records only ids: of the current key, and of every key that it was ever used with. Whoever starts without one of them
+//! is refused, since links and suppressions made with it could not be recognised. `record` agrees with the database and adds keys,
+//! `file` reads and writes; `cli` calls them, `token` signs, `audience` hashes.
+
+mod file;
+pub mod record;
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use file::KeyEntry;
 use ring::{hmac, rand::SecureRandom};
-use serde::{Deserialize, Serialize};
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-};
+use std::path::Path;
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,19 +43,18 @@ pub enum KeyError {
         /// The file.
         path: String,
     },
+    /// The database failed.
+    #[error("the keys could not be agreed with the database: {0}")]
+    Database(#[from] sqlx::Error),
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyFile {
-    key: Vec<KeyEntry>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyEntry {
-    id: String,
-    secret: String,
+/// What a database knows of the keys that it was used with: their ids.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// The key that signs and hashes now; none before the first use.
+    pub current: Option<String>,
+    /// Every key that ever did.
+    pub used: Vec<String>,
 }
 
 /// The keys of the installation, the newest last.
@@ -84,38 +82,29 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Opens the file at `path`, or makes it (mode 0600) when there is none and the database records no key yet.
-    pub fn open(path: &Path, recorded: Option<&str>, random: &dyn SecureRandom) -> Result<Self, KeyError> {
+    /// Opens the file at `path`, or makes it (mode 0600) when there is none and the database records no key yet. A key that the
+    /// database records and the file has not is an error that names it.
+    pub fn open(path: &Path, recorded: &Recorded, random: &dyn SecureRandom) -> Result<Self, KeyError> {
+        let wanted: Vec<&str> = recorded.current.iter().chain(&recorded.used).map(String::as_str).collect();
+        let missing = |id: &str| KeyError::Missing { recorded: id.to_owned(), path: path.display().to_string() };
         if !path.exists() {
-            if let Some(recorded) = recorded {
-                return Err(KeyError::Missing { recorded: recorded.to_owned(), path: path.display().to_string() });
+            if let Some(id) = wanted.first() {
+                return Err(missing(id));
             }
-            create(path, random).map_err(|source| KeyError::Io { path: path.display().to_string(), what: "made", source })?;
+            file::create(path, random)?;
         }
-        let text = fs::read_to_string(path).map_err(|source| KeyError::Io { path: path.display().to_string(), what: "read", source })?;
-        let damaged = |why: String| KeyError::Damaged { path: path.display().to_string(), why };
-        let file: KeyFile = toml::from_str(&text).map_err(|e| damaged(e.message().to_owned()))?;
-        let keys = file.key.iter().map(Key::read).collect::<Result<Vec<_>, _>>().map_err(damaged)?;
-        if keys.is_empty() {
-            return Err(damaged("it holds no key".to_owned()));
+        let entries = file::read(path)?;
+        let keys = entries.iter().map(Key::read).collect::<Result<Vec<_>, _>>().map_err(|why| file::damaged(path, why))?;
+        if let Some(id) = wanted.iter().find(|id| !keys.iter().any(|key| key.id() == **id)) {
+            return Err(missing(id));
         }
-        Self::choose(keys, recorded, path)
+        let current = recorded.current.as_ref().and_then(|id| keys.iter().position(|key| key.id() == id));
+        Ok(Self { current: current.unwrap_or(keys.len() - 1), keys })
     }
 
     /// A ring of one key made of `secret`: for tests, where chance is passed in.
     pub fn of_secret(secret: [u8; 32]) -> Self {
         Self { keys: vec![Key::derive(*b"test", &secret)], current: 0 }
-    }
-
-    fn choose(keys: Vec<Key>, recorded: Option<&str>, path: &Path) -> Result<Self, KeyError> {
-        let current = match recorded {
-            None => keys.len() - 1,
-            Some(recorded) => keys
-                .iter()
-                .position(|k| k.id == recorded.as_bytes())
-                .ok_or_else(|| KeyError::Missing { recorded: recorded.to_owned(), path: path.display().to_string() })?,
-        };
-        Ok(Self { keys, current })
     }
 
     /// The key that signs and hashes now.
@@ -126,6 +115,11 @@ impl Keyring {
     /// Its id, as the database records it.
     pub fn current_id(&self) -> &str {
         self.current().id()
+    }
+
+    /// The ids of all keys of the file, the newest last.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(Key::id)
     }
 
     /// The key with this id.
@@ -178,53 +172,51 @@ impl Key {
     }
 }
 
-// Written aside and linked into place: of two processes that start at once, one makes the file and both read it.
-fn create(path: &Path, random: &dyn SecureRandom) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    if !folder.as_os_str().is_empty() && !folder.exists() {
-        fs::create_dir_all(folder)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    }
-    let mut bytes = [0u8; 40];
-    random.fill(&mut bytes).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-    let alphabet = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let id: String = bytes[32..36].iter().map(|b| alphabet[usize::from(b % 32)] as char).collect();
-    let entry = KeyEntry { id, secret: STANDARD_NO_PAD.encode(&bytes[..32]) };
-    let text = toml::to_string(&KeyFile { key: vec![entry] }).map_err(std::io::Error::other)?;
-    let aside = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    file.write_all(b"# Signs links and hashes addresses. Keep it secret, keep a copy, share it between hosts.\n")?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    let linked = fs::hard_link(&aside, path);
-    fs::remove_file(&aside)?;
-    match linked {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    fn recorded(current: &str, used: &[&str]) -> Recorded {
+        Recorded { current: Some(current.to_owned()), used: used.iter().map(|id| (*id).to_owned()).collect() }
+    }
 
     #[test]
     fn the_key_file_is_made_once_and_only_its_owner_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inner/keys.toml");
         let random = ring::rand::SystemRandom::new();
-        let first = Keyring::open(&path, None, &random).unwrap();
-        let second = Keyring::open(&path, Some(first.current_id()), &random).unwrap();
+        let first = Keyring::open(&path, &Recorded::default(), &random).unwrap();
+        let second = Keyring::open(&path, &recorded(first.current_id(), &[]), &random).unwrap();
         assert_eq!(first.address_hash("a@example.org"), second.address_hash("a@example.org"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
-    fn a_start_without_the_recorded_key_is_refused_and_makes_no_file() {
+    fn a_start_without_a_recorded_key_is_refused_and_makes_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.toml");
-        let error = Keyring::open(&path, Some("abcd"), &ring::rand::SystemRandom::new()).unwrap_err();
+        let random = ring::rand::SystemRandom::new();
+        let error = Keyring::open(&path, &recorded("abcd", &[]), &random).unwrap_err();
         assert!(matches!(error, KeyError::Missing { .. }), "{error}");
         assert!(!path.exists());
+        let current = Keyring::open(&path, &Recorded::default(), &random).unwrap().current_id().to_owned();
+        let error = Keyring::open(&path, &recorded(&current, &["0000", &current]), &random).unwrap_err();
+        assert!(matches!(&error, KeyError::Missing { recorded, .. } if recorded == "0000"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_is_added_changes_nothing_until_it_is_recorded_as_the_current_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        let random = ring::rand::SystemRandom::new();
+        let old = Keyring::open(&path, &Recorded::default(), &random).unwrap();
+        let id = file::add(&path, &random).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Keyring::open(&path, &recorded(old.current_id(), &[]), &random).unwrap().current_id(), old.current_id());
+        let new = Keyring::open(&path, &recorded(&id, &[old.current_id()]), &random).unwrap();
+        assert_eq!(new.ids().collect::<Vec<_>>(), [old.current_id(), &id]);
+        assert_eq!(new.current_id(), id);
+        assert!(new.address_hashes("a@example.org").contains(&old.address_hash("a@example.org")));
     }
 }

@@ -17,7 +17,6 @@ mod error;
 pub mod first_tip;
 pub mod outlook;
 pub mod own_time;
-//REPLAN
 pub mod report;
 pub mod schedule;
 pub mod states;

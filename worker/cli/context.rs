@@ -4,9 +4,8 @@ use crate::base::{
     clock::{Clock, SystemClock},
     config::{Config, ConfigError},
     database::{self, Db},
-    keys::Keyring,
+    keys::{Keyring, record},
 };
-use anyhow::Context as _;
 use secrecy::ExposeSecret;
 use std::{path::PathBuf, sync::Arc};
 use tokio::sync::OnceCell;
@@ -51,21 +50,6 @@ impl Context {
 
     /// The keys, agreed with the database: made on first use, refused when they are not those it was used with.
     pub async fn keyring(&self, db: &Db) -> anyhow::Result<Keyring> {
-        keyring(&self.config, db).await
+        Ok(record::open(&db.pool, &self.config.key_file()?, &ring::rand::SystemRandom::new()).await?)
     }
-}
-
-/// The keys of `config`, agreed with `db`.
-pub(crate) async fn keyring(config: &Config, db: &Db) -> anyhow::Result<Keyring> {
-    let recorded = sqlx::query_scalar!("SELECT current_key_id FROM installation").fetch_one(&db.pool).await?;
-    let keyring = Keyring::open(&config.key_file()?, recorded.as_deref(), &ring::rand::SystemRandom::new())?;
-    if recorded.is_none() {
-        sqlx::query!("UPDATE installation SET current_key_id = $1 WHERE current_key_id IS NULL", keyring.current_id())
-            .execute(&db.pool)
-            .await?;
-        let agreed = sqlx::query_scalar!("SELECT current_key_id FROM installation").fetch_one(&db.pool).await?;
-        return Keyring::open(&config.key_file()?, agreed.as_deref(), &ring::rand::SystemRandom::new())
-            .context("another process gave this database its first key at the same moment");
-    }
-    Ok(keyring)
 }

@@ -1,8 +1,17 @@
 //! Logs go to standard error; RUST_LOG chooses what, `log.format` how.
+//!
+//! Whatever it chooses, no address, name or link of a person is logged: ours mask them, and what other crates say beyond INFO is
+//! not to be had at all, because it is made of what passes through them.
 
 use crate::base::config::Config;
 use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Starts logging; a second call changes nothing.
 pub(crate) fn start(config: &Config) {
@@ -16,8 +25,22 @@ pub(super) fn start_quietly() {
 }
 
 fn start_with(usual: &str, json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
+    let filter = chosen.and(filter_fn(is_safe));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let layer = if json { layer.json().with_filter(filter).boxed() } else { layer.with_filter(filter).boxed() };
     // Err: a subscriber stands already.
-    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+// Of other crates: hyper and h2 say headers and paths, which are links to a person's page; lettre and rustls what goes over
+// the wire, recipients included; sqlx whole statements, and apalis whole jobs. No directive of RUST_LOG gets there.
+fn is_safe(about: &Metadata<'_>) -> bool {
+    let loudest = match about.target().split("::").next().unwrap_or_default() {
+        "tidings" => Level::TRACE,
+        // Notices are the server's words about data.
+        "sqlx" => Level::WARN,
+        _ => Level::INFO,
+    };
+    *about.level() <= loudest
 }

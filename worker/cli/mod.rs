@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it failed (a sentence on standard error), 2 the command line was wrong.
 
 mod app;
+mod ask;
 mod campaign;
 mod config;
 mod context;
@@ -11,6 +12,7 @@ mod demo;
 mod dkim;
 mod import_article;
 mod import_subscribers;
+mod keys;
 mod logging;
 mod migrate;
 mod serve;
@@ -53,13 +55,16 @@ enum Command {
     /// Make keys that sign mails
     #[command(subcommand)]
     Dkim(dkim::Command),
+    /// The keys that sign links and hash addresses: list, add
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Check the templates of mails
     #[command(subcommand)]
     Template(template::Command),
     /// Campaigns: create, watch, pause, resume, cancel, run
     #[command(subcommand)]
     Campaign(campaign::Command),
-    /// People: add, list, show
+    /// People: add, list, show, export, prove, erase
     #[command(subcommand)]
     Subscriber(subscriber::Command),
     /// Addresses that must not be mailed: add, list, remove
@@ -132,6 +137,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
         Command::Dkim(_) => Ok(()),
+        Command::Keys(command) => keys::run(&command, &ctx).await,
         Command::Template(command) => template::run(&command, &ctx),
         Command::Campaign(command) => campaign::run(command, &ctx).await,
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,

@@ -1,21 +1,25 @@
-//! `tidings subscriber add|list|show`: people, as an operator adds them and looks at them.
+//! `tidings subscriber`: people, as an operator adds them, looks at them, and answers for what is kept of them.
 //!
 //! Whole addresses are printed: this is the operator's own terminal. Logs mask them.
 
+mod erase;
+mod export;
+mod proof;
+mod show;
+
 use super::{
     Context,
-    table::{Array, day, minute, table, unless_unread},
+    table::{Array, day, table, unless_unread},
 };
 use crate::{
     audience::{
-        listing,
+        listing, store,
         subscriber::NewSubscriber,
         subscription::{self, Outcome},
-        suppression::Suppression,
+        suppression::{self, Kind, Suppression},
         topic,
     },
-    base::address::EmailAddress,
-    people::person::{self, Person},
+    base::{address::EmailAddress, database::Db},
 };
 use anyhow::{Context as _, bail};
 use serde_json::json;
@@ -61,17 +65,14 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what is known of one person: standing, consents, suppressions, deliveries
-    Show {
-        /// Her address
-        email: String,
-        /// How many of the latest deliveries are shown
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        deliveries: u32,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Show what is known of one person: standing, consents, suppressions, deliveries, what comes next
+    Show(show::Args),
+    /// Print everything that is kept about one person, as JSON
+    Export(export::Args),
+    /// Print the history of a person's consent as a text that can be shown to whoever asks for a proof
+    Proof(proof::Args),
+    /// Forget a person: all that is left is a keyed hash, so that she is not mailed again, and the counts
+    Erase(erase::Args),
 }
 
 /// Runs one of them.
@@ -82,7 +83,10 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
             add(ctx, person, &topic, &confirmed_because, json).await
         }
         Command::List { topic, limit, json } => list(ctx, topic.as_deref(), limit, json).await,
-        Command::Show { email, deliveries, json } => show(ctx, &email, deliveries, json).await,
+        Command::Show(args) => show::run(&args, ctx).await,
+        Command::Export(args) => export::run(&args, ctx).await,
+        Command::Proof(args) => proof::run(&args, ctx).await,
+        Command::Erase(args) => erase::run(&args, ctx).await,
     }
 }
 
@@ -171,70 +175,28 @@ fn topic_and_standing(topic: &listing::ListedTopic) -> String {
     }
 }
 
-async fn show(ctx: &Context, email: &str, deliveries: u32, json: bool) -> anyhow::Result<()> {
-    let address = EmailAddress::parse(email).with_context(|| format!("`{email}`"))?;
-    let db = ctx.db().await?;
-    let keyring = ctx.keyring(&db).await?;
-    let found = person::find(&mut *db.pool.acquire().await?, &keyring, &address, deliveries.into()).await?;
-    let Some(person) = found else { bail!("{} is no subscriber, and nothing stands against the address", address.as_given()) };
-    if json {
-        println!("{}", serde_json::to_string_pretty(&person)?);
-    } else {
-        print_person(&person);
-    }
-    Ok(())
+fn read(email: &str) -> anyhow::Result<EmailAddress> {
+    EmailAddress::parse(email).with_context(|| format!("`{email}`"))
 }
 
-fn print_person(person: &Person) {
-    match &person.subscriber {
-        None => println!("{}: no subscriber", person.email),
-        Some(subscriber) => {
-            println!("{}{}", person.email, subscriber.name.as_ref().map(|n| format!(" ({n})")).unwrap_or_default());
-            let zone = subscriber.zone.as_deref().unwrap_or("the campaign's");
-            let stage = subscriber.stage_date.map_or("none".to_owned(), |d| d.to_string());
-            println!("subscriber since {}, zone: {zone}, stage date: {stage}", day(subscriber.since));
-            if let Some(until) = subscriber.paused_until {
-                println!("paused until {}", minute(until));
-            }
+// The id of the subscriber with this address; what is known of an address that is none's is said.
+async fn find(ctx: &Context, db: &Db, address: &EmailAddress) -> anyhow::Result<i64> {
+    let mut conn = db.pool.acquire().await?;
+    if let Some((_, id)) = store::subscribers_by_key(&mut conn, &[address.key()]).await?.pop() {
+        return Ok(id);
+    }
+    let keyring = ctx.keyring(db).await?;
+    let standing = suppression::history(&mut conn, &keyring, address).await?.into_iter().rfind(|s| s.lifted.is_none());
+    let email = address.as_given();
+    match standing {
+        Some(s) if s.kind == Kind::Erased => {
+            bail!("{email} is no subscriber: she was erased on {}, and a keyed hash is all that is kept", day(s.at))
         }
-    }
-    if person.subscriber.is_some() {
-        print_standing(person);
-    }
-    let suppressions = person.suppressions.iter().map(|s| {
-        let lifted = s.lifted_at.map(|at| format!("{}: {}", minute(at), s.lifted_reason.clone().unwrap_or_default()));
-        [minute(s.since), s.kind.clone(), s.reason.clone(), lifted.unwrap_or_else(|| "stands".to_owned())]
-    });
-    section("Suppressions", ["Since", "Kind", "Reason", "Lifted"], suppressions);
-    if person.subscriber.is_some() {
-        print_deliveries(person);
-    }
-}
-
-fn print_standing(person: &Person) {
-    let topics = person.topics.iter().map(|t| [t.topic.clone(), t.standing.clone(), minute(t.since)]);
-    section("Topics", ["Topic", "Standing", "Since"], topics);
-    let consents = person.consents.iter().map(|c| {
-        let topic = c.topic.clone().unwrap_or_else(|| "everything".to_owned());
-        [minute(c.at), c.act.clone(), topic, c.source.clone(), c.wording.clone().unwrap_or_default()]
-    });
-    section("Consents", ["When", "Act", "Topic", "From", "Words"], consents);
-}
-
-fn print_deliveries(person: &Person) {
-    let deliveries = person.deliveries.iter().map(|d| {
-        let edition = [d.campaign.as_deref(), d.edition.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let why = [d.reason.as_deref(), d.reply.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-        [minute(d.due_at), edition, d.subject.clone().unwrap_or_default(), d.state.clone(), why]
-    });
-    section("Latest deliveries", ["Due (UTC)", "Edition", "Subject", "State", "Reason"], deliveries);
-}
-
-fn section<const N: usize>(title: &str, header: [&str; N], rows: impl Iterator<Item = [String; N]>) {
-    let mut table = table(header);
-    table.add_rows(rows);
-    match table.is_empty() {
-        true => println!("\n{title}: none"),
-        false => println!("\n{title}\n{table}"),
+        Some(s) => bail!(
+            "{email} is no subscriber; the address is suppressed since {} ({}), and its keyed hash is all that is kept",
+            day(s.at),
+            s.kind.as_str()
+        ),
+        None => bail!("{email} is no subscriber, and nothing stands against the address"),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         clock::ManualClock,
         config::Config,
         database::{self, Db},
-        keys::Keyring,
+        keys::{self, KeyError, Keyring},
         postgres::{self, EmbeddedPostgres, PostgresError},
         time::from_db,
     },
@@ -192,13 +192,10 @@ fn settings(folder: &Folder, pages: &str, catcher: &Catcher, postgres: &Embedded
 }
 
 async fn keyring(file: &Path, db: &Db) -> anyhow::Result<Keyring> {
-    let recorded = sqlx::query_scalar!("SELECT current_key_id FROM installation").fetch_one(&db.pool).await?;
-    if recorded.is_some() && !file.exists() {
-        bail!("the demo's database is there, but its key file {} is not: start over with --fresh", file.display());
+    match keys::record::open(&db.pool, file, &ring::rand::SystemRandom::new()).await {
+        Err(KeyError::Missing { .. }) => {
+            bail!("the demo's database is there, but its key file {} is not, or is another one: start over with --fresh", file.display())
+        }
+        opened => Ok(opened?),
     }
-    let keyring = Keyring::open(file, recorded.as_deref(), &ring::rand::SystemRandom::new())?;
-    sqlx::query!("UPDATE installation SET current_key_id = $1 WHERE current_key_id IS NULL", keyring.current_id())
-        .execute(&db.pool)
-        .await?;
-    Ok(keyring)
 }

@@ -1,8 +1,8 @@
 //! All that is known of one person, for an operator who asks why she did or did not get a mail.
 //!
-//! Read only. Called by `tidings subscriber show`.
+//! Read only. Called by `tidings subscriber show` and, with everything that there is, by `export`.
 
-mod store;
+pub(super) mod store;
 
 use crate::{
     audience::suppression,
@@ -40,6 +40,12 @@ pub struct Particulars {
     pub zone: Option<String>,
     /// The date that stage windows are counted from.
     pub stage_date: Option<Date>,
+    /// The language that she wants, a BCP 47 tag; none: the publisher's.
+    pub language: Option<String>,
+    /// Her own day, 1 = Monday; none: the campaign's.
+    pub weekday: Option<i16>,
+    /// Her own hour on her clock; none: the campaign's.
+    pub hour: Option<i16>,
     /// Until when she paused all mail.
     pub paused_until: Option<Timestamp>,
     /// When she was added.
@@ -92,6 +98,10 @@ pub struct SuppressionRecord {
 pub struct DeliveryRecord {
     /// When it was or is due.
     pub due_at: Timestamp,
+    /// Which mail it is: weekly_tip, confirmation, welcome and so on.
+    pub mail: String,
+    /// Why it may be sent: topic, confirmation, preferences, waitlist.
+    pub basis: String,
     /// The campaign and the edition, unless it was of none.
     pub campaign: Option<String>,
     /// The edition's date or instant.
@@ -104,39 +114,62 @@ pub struct DeliveryRecord {
     pub reason: Option<String>,
     /// What the relay said.
     pub reply: Option<String>,
+    /// Conversations about it that ended with an answer, or in doubt.
+    pub attempts: i16,
     /// When it was last handed over.
     pub handing_over_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
 }
 
 /// Gathers what is known of an address, with the latest `deliveries`; `None` when nothing is.
 pub async fn find(conn: &mut PgConnection, keyring: &Keyring, address: &EmailAddress, deliveries: i64) -> sqlx::Result<Option<Person>> {
-    let suppressions = suppression::history(conn, keyring, address).await?.into_iter().map(record).collect::<Vec<_>>();
-    let mut person = match store::particulars(conn, address.key()).await? {
-        None if suppressions.is_empty() => return Ok(None),
-        None => unknown(address),
-        Some((email, particulars)) => {
-            let id = particulars.id;
-            Person {
-                email,
-                subscriber: Some(particulars),
-                topics: store::topics(conn, id).await?,
-                consents: store::consents(conn, id).await?,
-                suppressions: Vec::new(),
-                deliveries: store::deliveries(conn, id, deliveries).await?,
-            }
-        }
-    };
-    person.suppressions = suppressions;
-    Ok(Some(person))
+    if let Some((email, particulars)) = store::particulars(conn, address.key()).await? {
+        return gather(conn, keyring, email, particulars, deliveries).await.map(Some);
+    }
+    let suppressions = suppressions(conn, keyring, address).await?;
+    Ok((!suppressions.is_empty()).then(|| unknown(address, suppressions)))
 }
 
-fn unknown(address: &EmailAddress) -> Person {
+/// The same of a subscriber, by her id; `None` when there is none, or when she was erased.
+pub async fn of_subscriber(conn: &mut PgConnection, keyring: &Keyring, id: i64, deliveries: i64) -> sqlx::Result<Option<Person>> {
+    let Some(key) = store::key(conn, id).await? else { return Ok(None) };
+    match store::particulars(conn, &key).await? {
+        Some((email, particulars)) => gather(conn, keyring, email, particulars, deliveries).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn gather(
+    conn: &mut PgConnection,
+    keyring: &Keyring,
+    email: String,
+    particulars: Particulars,
+    deliveries: i64,
+) -> sqlx::Result<Person> {
+    let id = particulars.id;
+    let address = EmailAddress::parse(&email).map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+    Ok(Person {
+        subscriber: Some(particulars),
+        topics: store::topics(conn, id).await?,
+        consents: store::consents(conn, id).await?,
+        suppressions: suppressions(conn, keyring, &address).await?,
+        deliveries: store::deliveries(conn, id, deliveries).await?,
+        email,
+    })
+}
+
+async fn suppressions(conn: &mut PgConnection, keyring: &Keyring, address: &EmailAddress) -> sqlx::Result<Vec<SuppressionRecord>> {
+    Ok(suppression::history(conn, keyring, address).await?.into_iter().map(record).collect())
+}
+
+fn unknown(address: &EmailAddress, suppressions: Vec<SuppressionRecord>) -> Person {
     Person {
         email: address.as_given().to_owned(),
         subscriber: None,
         topics: Vec::new(),
         consents: Vec::new(),
-        suppressions: Vec::new(),
+        suppressions,
         deliveries: Vec::new(),
     }
 }

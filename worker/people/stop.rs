@@ -240,7 +240,7 @@ async fn undo_once(pool: &PgPool, subscriber_id: i64, topic_id: i64, now: Timest
 
 // The second commit. It looks at what stands when it runs: an undo that came in between is not overruled, and what an
 // interrupted stop left behind is swept along. Marks that were committed before it are on their way and stay.
-async fn sweep(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64, StopError> {
+pub(super) async fn sweep(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64, StopError> {
     let mut races = 0;
     loop {
         match sweep_once(pool, subscriber_id, now).await {
@@ -273,7 +273,7 @@ async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, since: Timesta
 
 // A stop must not fail because a planner or a worker held the same rows in another order. (Loops and no closure that
 // is run again: the future of an async closure is not known to be Send, and pages and jobs run on any thread.)
-fn lost_a_race(error: &StopError, races: &mut usize) -> bool {
+pub(super) fn lost_a_race(error: &StopError, races: &mut usize) -> bool {
     *races += 1;
     *races <= RETRIES && matches!(error, StopError::Database(error) if is_to_be_retried(error))
 }

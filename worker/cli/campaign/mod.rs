@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::Context;
+use super::{Context, ask::ask};
 use crate::campaigns::states::Late;
 use crate::campaigns::store::Campaign;
 use crate::campaigns::{CampaignError, campaign, edition, store};
@@ -234,14 +234,6 @@ async fn run_now(conn: &mut PgConnection, name: &str, yes: bool, json: bool, ctx
     };
     let sentence = format!("Edition {added} is due now; a worker plans and sends it. `tidings campaign report {}` counts.", typed(name));
     answer(json, json!({ "campaign": name, "edition": added.to_string() }), &sentence)
-}
-
-fn ask(question: &str) -> anyhow::Result<bool> {
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 fn answer(as_json: bool, value: Value, sentence: &str) -> anyhow::Result<()> {

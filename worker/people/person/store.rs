@@ -4,10 +4,16 @@ use super::{ConsentAct, DeliveryRecord, Particulars, TopicStanding};
 use crate::base::time::{civil_from_db, from_db};
 use sqlx::PgConnection;
 
+/// The key of a subscriber's address; none when there is no such subscriber, or when she was erased.
+pub(in crate::people) async fn key(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<String>> {
+    Ok(sqlx::query_scalar!("SELECT address_key FROM subscribers WHERE id = $1", id).fetch_optional(conn).await?.flatten())
+}
+
 /// The address as given and the particulars of the subscriber with this key.
-pub(super) async fn particulars(conn: &mut PgConnection, key: &str) -> sqlx::Result<Option<(String, Particulars)>> {
+pub(in crate::people) async fn particulars(conn: &mut PgConnection, key: &str) -> sqlx::Result<Option<(String, Particulars)>> {
     let row = sqlx::query!(
-        r#"SELECT id, address AS "address!", name, zone, stage_date, paused_until, created_at FROM subscribers WHERE address_key = $1"#,
+        r#"SELECT id, address AS "address!", name, zone, stage_date, language, weekday, hour, paused_until, created_at
+           FROM subscribers WHERE address_key = $1"#,
         key,
     )
     .fetch_optional(conn)
@@ -18,6 +24,9 @@ pub(super) async fn particulars(conn: &mut PgConnection, key: &str) -> sqlx::Res
             name: row.name,
             zone: row.zone,
             stage_date: row.stage_date.map(civil_from_db),
+            language: row.language,
+            weekday: row.weekday,
+            hour: row.hour,
             paused_until: row.paused_until.map(from_db),
             since: from_db(row.created_at),
         };
@@ -26,7 +35,7 @@ pub(super) async fn particulars(conn: &mut PgConnection, key: &str) -> sqlx::Res
 }
 
 /// Her standing with each topic, by name.
-pub(super) async fn topics(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<TopicStanding>> {
+pub(in crate::people) async fn topics(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<TopicStanding>> {
     let rows = sqlx::query!(
         "SELECT t.name, s.standing, s.changed_at FROM subscriptions s JOIN topics t ON t.id = s.topic_id
          WHERE s.subscriber_id = $1 ORDER BY t.name",
@@ -38,7 +47,7 @@ pub(super) async fn topics(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec
 }
 
 /// Her acts of consent, the oldest first.
-pub(super) async fn consents(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<ConsentAct>> {
+pub(in crate::people) async fn consents(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<ConsentAct>> {
     let rows = sqlx::query!(
         r#"SELECT c.at, c.act, t.name AS "topic?", c.source, c.wording
            FROM consents c LEFT JOIN topics t ON t.id = c.topic_id WHERE c.subscriber_id = $1 ORDER BY c.id"#,
@@ -51,9 +60,10 @@ pub(super) async fn consents(conn: &mut PgConnection, id: i64) -> sqlx::Result<V
 }
 
 /// The latest deliveries to her, the latest first.
-pub(super) async fn deliveries(conn: &mut PgConnection, id: i64, limit: i64) -> sqlx::Result<Vec<DeliveryRecord>> {
+pub(in crate::people) async fn deliveries(conn: &mut PgConnection, id: i64, limit: i64) -> sqlx::Result<Vec<DeliveryRecord>> {
     let rows = sqlx::query!(
-        r#"SELECT d.due_at, c.name AS "campaign?", e.occurrence AS "edition?", r.subject AS "subject?", d.state, d.reason, d.reply, d.handing_over_at
+        r#"SELECT d.due_at, d.template, d.basis, c.name AS "campaign?", e.occurrence AS "edition?", r.subject AS "subject?", d.state, d.reason,
+            d.reply, d.attempts, d.handing_over_at, d.finished_at
            FROM deliveries d
            LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period LEFT JOIN campaigns c ON c.id = e.campaign_id
            LEFT JOIN tip_revisions r ON r.id = d.tip_revision_id
@@ -65,13 +75,17 @@ pub(super) async fn deliveries(conn: &mut PgConnection, id: i64, limit: i64) -> 
     .await?;
     let record = rows.into_iter().map(|r| DeliveryRecord {
         due_at: from_db(r.due_at),
+        mail: r.template,
+        basis: r.basis,
         campaign: r.campaign,
         edition: r.edition,
         subject: r.subject,
         state: r.state,
         reason: r.reason,
         reply: r.reply,
+        attempts: r.attempts,
         handing_over_at: r.handing_over_at.map(from_db),
+        finished_at: r.finished_at.map(from_db),
     });
     Ok(record.collect())
 }

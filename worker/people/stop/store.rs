@@ -62,7 +62,7 @@ pub(super) struct Left {
     pub(super) at: Timestamp,
 }
 
-/// The last leaving after `since`, of this topic or of everything, that still stands.
+/// The last leaving after `since`, of this topic or of everything, that still stands; nobody who was erased takes one back.
 pub(super) async fn last_leaving(
     conn: &mut PgConnection,
     subscriber_id: i64,
@@ -72,6 +72,7 @@ pub(super) async fn last_leaving(
     let row = sqlx::query!(
         "SELECT c.topic_id, c.at FROM consents c
          WHERE c.subscriber_id = $1 AND c.act = 'withdrawn' AND c.at > $3
+           AND NOT EXISTS (SELECT FROM subscribers WHERE id = $1 AND erased_at IS NOT NULL)
            AND (c.topic_id = $2 AND EXISTS (
                 SELECT FROM subscriptions s WHERE s.subscriber_id = $1 AND s.topic_id = $2 AND s.standing = 'unsubscribed')
              OR c.topic_id IS NULL AND EXISTS (
@@ -195,7 +196,8 @@ pub(super) async fn standing(conn: &mut PgConnection, subscriber_id: i64, topic_
     let row = sqlx::query!(
         r#"SELECT t.name, coalesce(s.standing = 'confirmed', false) AS "subscribed!",
             EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = $1 AND x.lifted_at IS NULL AND x.kind = 'unsubscribe_all') AS "everything!",
-            EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = $1 AND x.lifted_at IS NULL AND x.kind <> 'unsubscribe_all') AS "suppressed!"
+            EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = $1 AND x.lifted_at IS NULL AND x.kind <> 'unsubscribe_all')
+                OR p.erased_at IS NOT NULL AS "suppressed!"
            FROM subscribers p CROSS JOIN topics t LEFT JOIN subscriptions s ON s.subscriber_id = p.id AND s.topic_id = t.id
            WHERE p.id = $1 AND t.id = $2"#,
         subscriber_id,

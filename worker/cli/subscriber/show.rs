@@ -1,0 +1,93 @@
+//! `tidings subscriber show`: what is known of one person, as tables or JSON.
+
+use super::{
+    super::{
+        Context,
+        table::{day, minute, table},
+    },
+    read,
+};
+use crate::people::person::{self, Person};
+use anyhow::bail;
+
+/// Whom to show.
+#[derive(clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Her address
+    email: String,
+    /// How many of the latest deliveries are shown
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    deliveries: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what is known of the address.
+pub(in crate::cli) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<()> {
+    let address = read(&args.email)?;
+    let db = ctx.db().await?;
+    let keyring = ctx.keyring(&db).await?;
+    let found = person::find(&mut *db.pool.acquire().await?, &keyring, &address, args.deliveries.into()).await?;
+    let Some(person) = found else { bail!("{} is no subscriber, and nothing stands against the address", address.as_given()) };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&person)?);
+    } else {
+        print_person(&person);
+    }
+    Ok(())
+}
+
+fn print_person(person: &Person) {
+    match &person.subscriber {
+        None => println!("{}: no subscriber", person.email),
+        Some(subscriber) => {
+            println!("{}{}", person.email, subscriber.name.as_ref().map(|n| format!(" ({n})")).unwrap_or_default());
+            let zone = subscriber.zone.as_deref().unwrap_or("the campaign's");
+            let stage = subscriber.stage_date.map_or("none".to_owned(), |d| d.to_string());
+            println!("subscriber since {}, zone: {zone}, stage date: {stage}", day(subscriber.since));
+            if let Some(until) = subscriber.paused_until {
+                println!("paused until {}", minute(until));
+            }
+        }
+    }
+    if person.subscriber.is_some() {
+        print_standing(person);
+    }
+    let suppressions = person.suppressions.iter().map(|s| {
+        let lifted = s.lifted_at.map(|at| format!("{}: {}", minute(at), s.lifted_reason.clone().unwrap_or_default()));
+        [minute(s.since), s.kind.clone(), s.reason.clone(), lifted.unwrap_or_else(|| "stands".to_owned())]
+    });
+    section("Suppressions", ["Since", "Kind", "Reason", "Lifted"], suppressions);
+    if person.subscriber.is_some() {
+        print_deliveries(person);
+    }
+}
+
+fn print_standing(person: &Person) {
+    let topics = person.topics.iter().map(|t| [t.topic.clone(), t.standing.clone(), minute(t.since)]);
+    section("Topics", ["Topic", "Standing", "Since"], topics);
+    let consents = person.consents.iter().map(|c| {
+        let topic = c.topic.clone().unwrap_or_else(|| "everything".to_owned());
+        [minute(c.at), c.act.clone(), topic, c.source.clone(), c.wording.clone().unwrap_or_default()]
+    });
+    section("Consents", ["When", "Act", "Topic", "From", "Words"], consents);
+}
+
+fn print_deliveries(person: &Person) {
+    let deliveries = person.deliveries.iter().map(|d| {
+        let edition = [d.campaign.as_deref(), d.edition.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let why = [d.reason.as_deref(), d.reply.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        [minute(d.due_at), edition, d.subject.clone().unwrap_or_default(), d.state.clone(), why]
+    });
+    section("Latest deliveries", ["Due (UTC)", "Edition", "Subject", "State", "Reason"], deliveries);
+}
+
+fn section<const N: usize>(title: &str, header: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+    let mut table = table(header);
+    table.add_rows(rows);
+    match table.is_empty() {
+        true => println!("\n{title}: none"),
+        false => println!("\n{title}\n{table}"),
+    }
+}
