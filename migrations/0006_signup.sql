@@ -87,7 +87,10 @@ CREATE TABLE imports (
     rows_done    bigint NOT NULL DEFAULT 0,
     counts       jsonb NOT NULL DEFAULT '{}',
     finished_at  timestamptz,
-    undone_at    timestamptz
+    asked_until  timestamptz,       -- when the last confirmation that was asked of these people is due
+    undoing_at   timestamptz,       -- its undoing began
+    undone_at    timestamptz,
+    CHECK (undone_at IS NULL OR undoing_at IS NOT NULL)
 );
 CREATE UNIQUE INDEX imports_unfinished_key ON imports (file_hash) WHERE finished_at IS NULL AND undone_at IS NULL;
 
@@ -98,6 +101,7 @@ CREATE TABLE import_changes (
     created          boolean NOT NULL,     -- she came with this import
     standing_before  text,                 -- null: none with this topic
     filled           text[] NOT NULL DEFAULT '{}',  -- particulars that were not known before
+    undo             text CHECK (undo IN ('undone', 'left')),   -- left: she acted herself since
     CONSTRAINT import_changes_key PRIMARY KEY (import_id, subscriber_id)
 );
 

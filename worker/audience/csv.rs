@@ -1,12 +1,17 @@
 //! Rows out of a CSV file (RFC 4180) that may be hostile or broken: pure, streamed, and never fatal but for reading itself.
 //!
 //! Strict on purpose: a quote that is opened and never closed must cost its own line and not the rest of the file, so a row
-//! that does not come out whole is refused by its line and reading goes on with the next one. Called by `import`.
+//! that does not come out whole is refused by its line and reading goes on with the next one. The csv crate holds all that
+//! follows such a quote as one field, whatever its length, and so does not fit here. Called by `import`.
 
 use std::io::{self, BufRead, Read};
 
 /// The longest row that is taken, in bytes; more than this is never held of one row.
 pub const MAX_ROW: usize = 64 * 1024;
+
+mod cell;
+
+pub use cell::{cell, restored};
 
 /// A row of the file and the number of its first line, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +28,8 @@ pub enum RowError {
     /// Longer than [`MAX_ROW`].
     #[error("the row is longer than {MAX_ROW} bytes")]
     TooLong,
-    /// Not valid UTF-8.
-    #[error("it is not UTF-8 (byte {0} of the row): save the file as UTF-8")]
+    /// Not valid text.
+    #[error("it is no text in the file's encoding (byte {0} of the row): save the file as UTF-8")]
     Encoding(usize),
     /// Holds U+0000, which no text in the database can.
     #[error("it holds a NUL byte")]
@@ -41,21 +46,21 @@ pub enum RowError {
 #[derive(Debug)]
 pub struct Rows<R> {
     source: R,
+    delimiter: u8,
     // Whole lines taken back because the row that they were thought to belong to was refused.
     ahead: Vec<u8>,
     line: u64,
-    bytes: u64,
 }
 
 impl<R: BufRead> Rows<R> {
-    /// Rows of `source`.
-    pub fn new(source: R) -> Self {
-        Self { source, ahead: Vec::new(), line: 0, bytes: 0 }
+    /// Rows of `source`, whose fields are separated by `delimiter`.
+    pub fn new(source: R, delimiter: u8) -> Self {
+        Self { source, delimiter, ahead: Vec::new(), line: 0 }
     }
 
-    /// How many bytes of the source were read so far: for a progress bar.
-    pub fn bytes_read(&self) -> u64 {
-        self.bytes
+    /// What the rows are read from.
+    pub fn source(&self) -> &R {
+        &self.source
     }
 
     /// The next row, or `None` at the end of the file.
@@ -86,7 +91,7 @@ impl<R: BufRead> Rows<R> {
     // A quoted field may hold line ends: lines are added until the row is whole, cannot become so, or is too long.
     fn complete(&mut self, mut row: Vec<u8>) -> io::Result<Result<Vec<String>, RowError>> {
         let first_line = row.len();
-        let mut splitter = Splitter::default();
+        let mut splitter = Splitter { delimiter: self.delimiter, state: State::Start, at: 0, ends: Vec::new() };
         let mut fed = 0;
         loop {
             match splitter.feed(&row[fed..]) {
@@ -121,7 +126,7 @@ impl<R: BufRead> Rows<R> {
         row.extend(self.ahead.drain(..taken.min(room)));
         if row.len() - before < room && !row[before..].ends_with(b"\n") {
             let left = room - (row.len() - before);
-            self.bytes += self.source.by_ref().take(left as u64).read_until(b'\n', row)? as u64;
+            self.source.by_ref().take(left as u64).read_until(b'\n', row)?;
         }
         Ok(row[before..].ends_with(b"\n") || row.len() - before < room)
     }
@@ -132,7 +137,7 @@ impl<R: BufRead> Rows<R> {
             return Ok(());
         }
         self.ahead.clear();
-        self.bytes += self.source.skip_until(b'\n')? as u64;
+        self.source.skip_until(b'\n')?;
         Ok(())
     }
 }
@@ -144,16 +149,15 @@ enum Fed {
 }
 
 // Where the fields of a row end, found in one pass even when the row comes line by line.
-#[derive(Default)]
 struct Splitter {
+    delimiter: u8,
     state: State,
     at: usize,
     ends: Vec<usize>,
 }
 
-#[derive(Default, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum State {
-    #[default]
     Start,
     Plain,
     Quoted,
@@ -167,7 +171,7 @@ impl Splitter {
                 (State::Start, b'"') | (State::QuoteInQuoted, b'"') => State::Quoted,
                 (State::Quoted, b'"') => State::QuoteInQuoted,
                 (State::Quoted, _) => State::Quoted,
-                (State::Start | State::Plain | State::QuoteInQuoted, b',') => {
+                (State::Start | State::Plain | State::QuoteInQuoted, byte) if *byte == self.delimiter => {
                     self.ends.push(self.at + offset);
                     State::Start
                 }

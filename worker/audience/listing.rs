@@ -21,6 +21,14 @@ pub struct ListedSubscriber {
     pub zone: Option<String>,
     /// The date that stage windows are counted from.
     pub stage_date: Option<Date>,
+    /// Her own day for mails, 1 = Monday; none: the campaign's.
+    pub weekday: Option<i16>,
+    /// Her own hour for mails; none: the campaign's.
+    pub hour: Option<i16>,
+    /// The language that she asked for.
+    pub language: Option<String>,
+    /// Until when she paused all mail.
+    pub paused_until: Option<Timestamp>,
     /// When she was added.
     pub since: Timestamp,
     /// Her topics, by name.
@@ -68,7 +76,8 @@ pub async fn count_subscribers(conn: &mut PgConnection, topic_id: Option<i64>) -
 /// The next subscribers after an id; with a topic, those who have or had to do with it.
 pub async fn subscribers(conn: &mut PgConnection, topic_id: Option<i64>, after: i64, limit: i64) -> sqlx::Result<Vec<ListedSubscriber>> {
     let rows = sqlx::query!(
-        r#"SELECT p.id, p.address AS "address!", p.name, p.zone, p.stage_date, p.created_at,
+        r#"SELECT p.id, p.address AS "address!", p.name, p.zone, p.stage_date, p.weekday, p.hour, p.language,
+            p.paused_until, p.created_at,
             (SELECT coalesce(jsonb_agg(jsonb_build_object('topic', t.name, 'standing', s.standing) ORDER BY t.name), '[]')
                 FROM subscriptions s JOIN topics t ON t.id = s.topic_id WHERE s.subscriber_id = p.id) AS "topics!: Json<Vec<ListedTopic>>",
             ARRAY(SELECT DISTINCT x.kind FROM suppressions x WHERE x.subscriber_id = p.id AND x.lifted_at IS NULL ORDER BY x.kind) AS "suppressed!"
@@ -88,6 +97,10 @@ pub async fn subscribers(conn: &mut PgConnection, topic_id: Option<i64>, after: 
         name: row.name,
         zone: row.zone,
         stage_date: row.stage_date.map(civil_from_db),
+        weekday: row.weekday,
+        hour: row.hour,
+        language: row.language,
+        paused_until: row.paused_until.map(from_db),
         since: from_db(row.created_at),
         topics: row.topics.0,
         suppressed: row.suppressed,

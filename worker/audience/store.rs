@@ -10,6 +10,7 @@ use super::{
     topic::Topic,
 };
 use crate::base::{
+    acts,
     address::KEY_VERSION,
     time::{civil_to_db, from_db, to_db},
 };
@@ -166,17 +167,7 @@ pub async fn insert_operator_act(
     detail: &str,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    sqlx::query!(
-        "INSERT INTO operator_acts (at, act, subject, subject_id, detail) VALUES ($1, $2, $3, $4, $5)",
-        to_db(now),
-        act,
-        subject,
-        subject_id,
-        detail,
-    )
-    .execute(conn)
-    .await
-    .map(drop)
+    acts::record(conn, act, subject, subject_id, detail, now).await
 }
 
 struct SuppressionRow {

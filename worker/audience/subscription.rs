@@ -10,7 +10,7 @@ use super::{
     suppression::{self, Suppression},
     topic::Topic,
 };
-use crate::base::keys::Keyring;
+use crate::base::{acts, keys::Keyring};
 use jiff::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use std::collections::{HashMap, HashSet};
@@ -66,7 +66,7 @@ pub async fn add(
     let outcome = confirm(&mut tx, keyring, topic.id, &[person], evidence, now).await?.remove(0);
     if let Outcome::Added(id) = outcome {
         let detail = format!("{}: {because}", topic.name);
-        store::insert_operator_act(&mut tx, "subscriber added", "subscriber", Some(id), &detail, now).await?;
+        acts::record(&mut tx, "subscriber added", "subscriber", Some(id), detail.as_str(), now).await?;
     }
     tx.commit().await?;
     Ok(outcome)

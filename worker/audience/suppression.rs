@@ -5,7 +5,7 @@
 //! subscribers holds the audience lock shared, whoever suppresses an address without one holds it alone.
 
 use super::store;
-use crate::base::{address::EmailAddress, keys::Keyring};
+use crate::base::{acts, address::EmailAddress, keys::Keyring};
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
@@ -113,7 +113,7 @@ pub async fn remove(
         if !suppression.kind.lifted_by_operator() {
             removed.left.push(suppression.kind);
         } else if store::lift_suppression(conn, suppression.id, reason, now).await? {
-            store::insert_operator_act(conn, "suppression lifted", "suppression", Some(suppression.id), reason, now).await?;
+            acts::record(conn, "suppression lifted", "suppression", Some(suppression.id), reason, now).await?;
             removed.lifted.push(suppression.kind);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Configuration, time, addresses, keys and signed links, the database, the wake-up of workers, and the embedded Postgres.
 
+pub mod acts;
 pub mod address;
 pub mod clock;
 pub mod config;

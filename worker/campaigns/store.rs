@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use super::CampaignError;
 use super::schedule::{Rule, Schedule};
 use super::states::{CampaignState, Late};
+use crate::base::acts;
 use crate::base::database::violated;
 use crate::base::time::{civil_from_db, civil_to_db, from_db, to_db};
 use crate::base::zone;
@@ -175,16 +176,7 @@ pub async fn insert(conn: &mut PgConnection, campaign: &Campaign) -> Result<i64,
 
 /// Records what an operator did to a campaign, in the caller's transaction.
 pub async fn record_act(conn: &mut PgConnection, act: &str, campaign: &Campaign, detail: Option<&str>, now: Timestamp) -> sqlx::Result<()> {
-    sqlx::query!(
-        "INSERT INTO operator_acts (at, act, subject, subject_id, detail) VALUES ($1, $2, 'campaign', $3, $4)",
-        to_db(now),
-        act,
-        campaign.id,
-        detail
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    acts::record(conn, act, "campaign", Some(campaign.id), detail, now).await
 }
 
 /// A duration as the schema takes it, in whole seconds.

@@ -10,7 +10,9 @@ mod context;
 mod delivery;
 mod demo;
 mod dkim;
+mod export;
 mod import_article;
+mod import_record;
 mod import_subscribers;
 mod keys;
 mod logging;
@@ -73,9 +75,12 @@ enum Command {
     /// Single deliveries: list them, say what became of unconfirmed ones
     #[command(subcommand)]
     Delivery(delivery::Command),
-    /// Import articles or subscribers
+    /// Import articles or subscribers; list and undo imports of subscribers
     #[command(subcommand)]
     Import(Import),
+    /// Export subscribers
+    #[command(subcommand)]
+    Export(export::Command),
     /// Tips: list, show, approve, edit, retire, move
     #[command(subcommand)]
     Tip(tip::Command),
@@ -87,6 +92,8 @@ enum Import {
     Article(import_article::Args),
     /// Import subscribers from a CSV file
     Subscribers(import_subscribers::Args),
+    /// List the imports of subscribers
+    List(import_record::ListArgs),
 }
 
 /// Runs the program and gives its exit code.
@@ -145,5 +152,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(Import::Article(args)) => import_article::run(args, &ctx).await,
         Command::Tip(command) => tip::run(command, &ctx).await,
         Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,
+        Command::Import(Import::List(args)) => import_record::list(&args, &ctx).await,
+        Command::Export(command) => export::run(command, &ctx).await,
     }
 }

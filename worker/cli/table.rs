@@ -47,6 +47,36 @@ impl Array {
     }
 }
 
+/// A JSON object on standard output whose first field is a long array, printed as it comes; the other fields follow at the end.
+pub(super) struct JsonLines {
+    out: BufWriter<StdoutLock<'static>>,
+    before: &'static str,
+}
+
+impl JsonLines {
+    /// Begins the object, whose array bears this name.
+    pub(super) fn new(name: &str) -> io::Result<Self> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        write!(out, "{{\"{name}\":[")?;
+        Ok(Self { out, before: "\n" })
+    }
+
+    /// Adds an element.
+    pub(super) fn push(&mut self, element: &impl Serialize) -> io::Result<()> {
+        write!(self.out, "{}{}", std::mem::replace(&mut self.before, ",\n"), serde_json::to_string(element)?)
+    }
+
+    /// Closes the array and prints the other fields.
+    pub(super) fn end(mut self, fields: &serde_json::Map<String, serde_json::Value>) -> io::Result<()> {
+        let fields = serde_json::to_string(fields)?;
+        match fields.strip_prefix('{').unwrap_or(&fields) {
+            "}" => writeln!(self.out, "]}}")?,
+            rest => writeln!(self.out, "],\n{rest}")?,
+        }
+        self.out.flush()
+    }
+}
+
 /// A reader that has seen enough, such as `head`, is no failure.
 pub(super) fn unless_unread(result: anyhow::Result<()>) -> anyhow::Result<()> {
     match result {

@@ -11,7 +11,10 @@ use super::{
     weeks::PLACE,
 };
 use crate::{
-    audience::{import, topic},
+    audience::{
+        import::{self, Heard, Map, Options, Table},
+        topic,
+    },
     base::time::to_db,
     campaigns::{
         CampaignError,
@@ -22,7 +25,7 @@ use crate::{
 };
 use anyhow::Context;
 use jiff::SignedDuration;
-use std::collections::HashSet;
+use std::{collections::HashSet, io::Cursor};
 
 /// Zones from east to west, and how many of 20 subscribers live in each; none: the campaign's.
 const ZONES: [(&str, u32); 12] = [
@@ -77,13 +80,19 @@ async fn subscribe(stage: &Stage, count: u32, screen: &Screen) -> anyhow::Result
     let topic = topic::find(&mut *pool.acquire().await?, SERIES).await?;
     let file = csv(count);
     let bar = screen.bar("people", file.len() as u64);
-    let progress = |read| bar.at(read, file.len() as u64, "bytes of subscribers.csv");
-    let keyring = &stage.app.setup.keyring;
-    let imported = import::import(pool, keyring, file.as_bytes(), &topic, BECAUSE, stage.now(), progress).await?;
+    let progress = |heard: Heard<'_>| {
+        if let Heard::Read(read) = heard {
+            bar.at(read, file.len() as u64, "bytes of subscribers.csv");
+        }
+    };
+    let mut table = Table::open(Cursor::new(file.as_bytes()), "subscribers.csv", Map::default())?;
+    let options = Options { topic: Some(&topic), because: Some(BECAUSE) };
+    let imported = import::import(pool, &stage.app.setup.keyring, &mut table, options, stage.now(), progress).await?;
     drop(bar);
-    if imported.added > 0 {
+    let new = imported.counts.new;
+    if new > 0 {
         let zones: HashSet<&str> = (1..=count).map(zone_of).filter(|zone| !zone.is_empty()).collect();
-        screen.line(format_args!("people    {} subscribers in {} time zones, imported from a CSV file", imported.added, zones.len()));
+        screen.line(format_args!("people    {new} subscribers in {} time zones, imported from a CSV file", zones.len()));
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::{
         suppression::{self, Kind},
     },
     base::{
+        acts,
         address::EmailAddress,
         database::is_to_be_retried,
         keys::Keyring,
@@ -147,7 +148,7 @@ pub async fn suppress(
         None => None, // erased, and so suppressed already
     };
     if added.is_some() && source == Source::Operator {
-        audience::insert_operator_act(&mut tx, "suppression added", "suppression", added, reason, now).await?;
+        acts::record(&mut tx, "suppression added", "suppression", added, reason, now).await?;
     }
     tx.commit().await?;
     let skipped = match subscriber_id {
