@@ -1,6 +1,11 @@
 //! The public pages over a real connection: leaving in every form, taking it back, and what changes nothing.
 
+mod api;
+mod confirming;
+mod desk;
+mod limits;
 mod pages;
+mod signing_up;
 
 use jiff::SignedDuration;
 use pages::Pages;

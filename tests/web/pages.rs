@@ -4,7 +4,6 @@ use crate::support::TestApp;
 use std::sync::Arc;
 use tidings::{
     base::token::{self, UnsubscribeToken},
-    delivery::render::Site,
     web::{self, Web},
 };
 use tokio::{
@@ -52,8 +51,7 @@ impl Pages {
             .await
             .expect("a written row");
         let link = format!("/u/{}", token::unsubscribe(&app.keyring, UnsubscribeToken { subscriber_id: subscriber, topic_id: topic }));
-        let web =
-            Web::new(app.db.clone(), app.keyring.clone(), Site::of(&app.config.site).expect("a publisher"), Arc::new(app.clock.clone()));
+        let web = Web::new(app.db.clone(), app.keyring.clone(), &app.config, Arc::new(app.clock.clone())).expect("settings that are right");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();

@@ -4,6 +4,7 @@
 
 mod show;
 
+use super::network::Networks;
 use ::config::{Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -65,6 +66,7 @@ pub struct Site {
     /// BCP 47 tag.
     pub language: String,
     /// Further languages, BCP 47 tags, that a subscriber may ask for.
+    #[serde(deserialize_with = "texts")]
     pub languages: Vec<String>,
     /// A picture file that pages show; empty: none.
     pub logo: String,
@@ -105,6 +107,7 @@ pub struct Web {
     /// Port to listen on.
     pub port: u16,
     /// Addresses and networks whose X-Forwarded-For is believed.
+    #[serde(deserialize_with = "texts")]
     pub trusted_proxies: Vec<String>,
 }
 
@@ -146,6 +149,8 @@ pub struct Signup {
     pub all_per_hour: u32,
     /// What is done about addresses of throw-away providers.
     pub disposable: Disposable,
+    /// Asks for the stage date and says why; empty: the form does not ask.
+    pub stage_question: String,
 }
 
 /// What is done about addresses of throw-away providers.
@@ -274,6 +279,9 @@ impl Config {
         if !self.mail.from.is_empty() && !self.mail.from.contains('@') {
             return wrong("mail.from", format!("`{}` is not of the form Name <name@example.org>", self.mail.from));
         }
+        if let Err(why) = Networks::parse(&self.web.trusted_proxies) {
+            return wrong("web.trusted_proxies", why.to_string());
+        }
         if self.delivery.lease < Duration::from_secs(1) {
             return wrong("delivery.lease", "it must be 1s or more".to_owned());
         }
@@ -375,6 +383,20 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
     Duration::try_from(length).map_err(|_| wrong())
 }
 
+// A list, or what stands for one in a variable: its entries with commas between.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        List(Vec<String>),
+        Line(String),
+    }
+    Ok(match Texts::deserialize(deserializer)? {
+        Texts::List(entries) => entries,
+        Texts::Line(line) => line.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect(),
+    })
+}
+
 // DATABASE_URL and PORT are what hosts set; they stand for the keys of the same meaning. X_FILE names a file that holds X.
 fn variables(environment: &HashMap<String, String>) -> Result<HashMap<String, String>, ConfigError> {
     let mut found = HashMap::new();
@@ -453,6 +475,17 @@ mod tests {
         assert!(error.contains("naem"), "{error}");
         let error = load(&[("TIDINGS_DELIVERY__LEASE", "soon")]).unwrap_err().to_string();
         assert!(error.contains("soon"), "{error}");
+    }
+
+    #[test]
+    fn proxies_are_listed_in_a_file_or_a_variable_and_one_that_is_no_network_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[web]\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n").unwrap();
+        assert_eq!(Config::load(Some(file.path()), &HashMap::new()).unwrap().web.trusted_proxies, ["127.0.0.1", "10.0.0.0/8"]);
+        assert_eq!(load(&[("TIDINGS_WEB__TRUSTED_PROXIES", "127.0.0.1, ::1")]).unwrap().web.trusted_proxies, ["127.0.0.1", "::1"]);
+        assert!(load(&[("TIDINGS_WEB__TRUSTED_PROXIES", "")]).unwrap().web.trusted_proxies.is_empty());
+        let error = load(&[("TIDINGS_WEB__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/99")]).unwrap_err().to_string();
+        assert!(error.contains("web.trusted_proxies") && error.contains("`10.0.0.0/99`"), "{error}");
     }
 
     #[test]

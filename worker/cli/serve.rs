@@ -31,7 +31,7 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}:{}: is the port taken? set PORT or web.port", at.0, at.1))?;
     eprintln!("tidings serves http://{}", listener.local_addr()?);
-    let pages = web::Web::new(db, app.setup.keyring.clone(), app.setup.templates.site().clone(), ctx.clock.clone());
+    let pages = web::Web::new(db, app.setup.keyring.clone(), &ctx.config, ctx.clock.clone())?;
     let mut web_stop = stop.clone();
     let serving = tokio::spawn(web::serve(listener, pages, async move {
         let _ = web_stop.wait_for(|stop| *stop).await;

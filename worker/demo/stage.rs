@@ -66,7 +66,7 @@ impl Stage {
         let app = Arc::new(App::new(config, db.clone(), keyring.clone(), Arc::new(clock.clone()), SEED)?);
 
         let (stop, stopped) = watch::channel(false);
-        let web = Web::new(db, keyring, app.setup.templates.site().clone(), Arc::new(clock.clone()));
+        let web = Web::new(db, keyring, &app.config, Arc::new(clock.clone()))?;
         let mut web_stop = stopped.clone();
         let serving = tokio::spawn(web::serve(listener, web, async move {
             let _ = web_stop.wait_for(|stop| *stop).await;

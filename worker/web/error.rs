@@ -37,7 +37,7 @@ pub(super) fn answer(web: &Web, result: Result<Response, Problem>) -> Response {
         Err(Problem::WrongForm) => (
             StatusCode::BAD_REQUEST,
             "That was not understood",
-            ["Please go back to the letter, open its link and press the button there.", "Nothing was changed."],
+            ["Please go back, open the page or the letter’s link once more, and press the button there.", "Nothing was changed."],
         ),
         Err(Problem::Failed(error)) => {
             tracing::error!(error = format!("{error:#}"), "a page failed");
@@ -68,5 +68,5 @@ pub(super) fn panicked(web: &Web) -> Response {
 
 fn message(web: &Web, status: StatusCode, heading: &str, paragraphs: &[&str]) -> Response {
     let paragraphs = paragraphs.iter().map(|paragraph| (*paragraph).to_owned()).collect();
-    page(status, &Message { frame: Frame::of(&web.site), heading: heading.to_owned(), paragraphs })
+    page(status, &Message { frame: Frame::of(web), heading: heading.to_owned(), paragraphs })
 }

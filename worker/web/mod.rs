@@ -1,16 +1,26 @@
-//! The web server: the public pages, and what a machine asks for (health, readiness, metrics).
+//! The web server: the public pages, the API, and what a machine asks for (health, readiness, metrics).
 //!
 //! Owns the routes, the headers that every answer carries and the pages of errors; what is done to people's standing is
-//! done by `people`. `cli` and `demo` start it. Routes are logged by their templates: a URI holds a token.
+//! done by `signup` and `people`. `cli` and `demo` start it. Routes are logged by their templates: a URI holds a token.
 
+mod api;
 mod error;
 mod health;
+mod logo;
 pub mod metrics;
+mod origin;
 mod pages;
 mod public;
+mod stamp;
 
 use crate::{
-    base::{clock::Clock, database::Db, keys::Keyring},
+    base::{
+        clock::Clock,
+        config::{self, Config},
+        database::Db,
+        keys::Keyring,
+        network::Networks,
+    },
     delivery::render::Site,
 };
 use axum::{
@@ -19,19 +29,19 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
 
-/// The largest body that a form of ours, or a mail program's one-click post, may have.
+/// The largest body that a form of ours, a mail program's one-click post, or a request of the API may have.
 const MAX_BODY: usize = 16 * 1024;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What pages may do: carry our style sheet and post to us. No scripts, no frames, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// What no page asks the browser for.
+const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 
 /// What the pages stand on; cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,46 +49,69 @@ pub struct Web {
     db: Db,
     keyring: Keyring,
     site: Arc<Site>,
+    rules: Arc<config::Signup>,
+    proxies: Arc<Networks>,
+    logo: Option<Arc<logo::Logo>>,
     clock: Arc<dyn Clock>,
     metrics: Arc<metrics::Cache>,
 }
 
 impl Web {
-    /// The pages of `site`, over `db`.
-    pub fn new(db: Db, keyring: Keyring, site: Site, clock: Arc<dyn Clock>) -> Self {
+    /// The pages of the settings, over `db`; the error names the setting that is wrong.
+    pub fn new(db: Db, keyring: Keyring, config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         metrics::start();
-        Self { db, keyring, site: Arc::new(site), clock, metrics: Arc::default() }
+        Ok(Self {
+            db,
+            keyring,
+            site: Arc::new(Site::of(&config.site)?),
+            rules: Arc::new(config.signup.clone()),
+            proxies: Arc::new(Networks::parse(&config.web.trusted_proxies)?),
+            logo: logo::read(&config.site.logo)?.map(Arc::new),
+            clock,
+            metrics: Arc::default(),
+        })
     }
 }
 
 /// Every route. Any Host is answered, and nothing is redirected.
 pub fn router(web: Web) -> Router {
-    let routes = Router::new()
-        .route("/", get(pages::home))
-        .route("/style.css", get(pages::style))
-        .route("/robots.txt", get(pages::robots))
-        .route("/u/{token}", get(public::unsubscribe::show).post(public::unsubscribe::act))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::show))
-        .fallback(error::no_page)
-        .method_not_allowed_fallback(error::no_method);
-    let panicked = web.clone();
-    routes
+    let (panicked, policy) = (web.clone(), pages::policy(&web, pages::Scripts::None));
+    routes()
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(log))
         .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| error::panicked(&panicked)))
-        .layer(always(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
+        .layer(always(HeaderName::from_static("permissions-policy"), PERMISSIONS))
         .layer(always(header::REFERRER_POLICY, "no-referrer"))
         .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .with_state(web)
 }
 
+fn routes() -> Router<Web> {
+    Router::new()
+        .route("/", get(public::home::show))
+        .route("/subscribe", get(public::subscribe::show).post(public::subscribe::act))
+        .route("/confirm/{token}", get(public::confirm::show).post(public::confirm::act))
+        .route("/preferences", get(public::link::show).post(public::link::act))
+        .route("/u/{token}", get(public::unsubscribe::show).post(public::unsubscribe::act))
+        .route("/api/v1/subscriptions", post(api::subscriptions::add))
+        .route("/style.css", get(pages::style))
+        .route("/zone.js", get(pages::zone_script))
+        .route("/logo", get(logo::show))
+        .route("/robots.txt", get(pages::robots))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
+        .fallback(error::no_page)
+        .method_not_allowed_fallback(error::no_method)
+}
+
 /// Serves the routes on `listener` until `stop` ends; answers that are being made are finished.
 pub async fn serve(listener: TcpListener, web: Web, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
-    axum::serve(listener, router(web)).with_graceful_shutdown(stop).await
+    let routes = router(web).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
 
 fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

@@ -1,13 +1,15 @@
-//! What every page is framed by, the page that names the publisher, and the style sheet in the publisher's colours.
+//! What every page is framed by and may do, the style sheet in the publisher's colours, and the one script.
 
 use super::Web;
-use crate::delivery::render::{FIXED, Site};
+use crate::delivery::render::FIXED;
 use askama::Template;
 use axum::{
     extract::State,
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
+
+const ZONE_SCRIPT: &str = include_str!("../../templates/web/zone.js");
 
 /// What the layout of a page shows of the publisher.
 #[derive(Debug)]
@@ -15,14 +17,38 @@ pub(super) struct Frame<'a> {
     pub(super) lang: &'a str,
     pub(super) publisher: &'a str,
     pub(super) postal_address: &'a str,
+    pub(super) has_logo: bool,
 }
 
 impl<'a> Frame<'a> {
     /// The frame of the publisher's pages.
-    pub(super) fn of(site: &'a Site) -> Self {
+    pub(super) fn of(web: &'a Web) -> Self {
+        let site = &web.site;
         let publisher = if site.name.is_empty() { "Tidings" } else { &site.name };
-        Self { lang: &site.lang, publisher, postal_address: &site.postal_address }
+        Self { lang: &site.lang, publisher, postal_address: &site.postal_address, has_logo: web.logo.is_some() }
     }
+}
+
+/// Whether a page brings a script of ours along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scripts {
+    /// None: no script runs on it, whatever gets into it.
+    None,
+    /// Our own.
+    Own,
+}
+
+/// What a page may do: carry our style sheet and our picture, and post to us. No frames, nothing from elsewhere.
+pub(super) fn policy(web: &Web, scripts: Scripts) -> HeaderValue {
+    let mut policy = "default-src 'none'; style-src 'self'; ".to_owned();
+    if web.logo.is_some() {
+        policy.push_str("img-src 'self'; ");
+    }
+    if scripts == Scripts::Own {
+        policy.push_str("script-src 'self'; ");
+    }
+    policy.push_str("form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+    HeaderValue::from_str(&policy).expect("the policy is plain ASCII")
 }
 
 /// A page of a heading and a few paragraphs.
@@ -46,17 +72,6 @@ struct Style<'a> {
     accent: (&'a str, &'a str),
 }
 
-/// `/`: who writes from here.
-pub(super) async fn home(State(web): State<Web>) -> Response {
-    let frame = Frame::of(&web.site);
-    let publisher = frame.publisher.to_owned();
-    let paragraphs = vec![
-        format!("Letters from {publisher} are sent from here, to people who asked for them."),
-        "Every letter carries a link at its end with which you can stop it. That works at once, and needs no login.".to_owned(),
-    ];
-    page(StatusCode::OK, &Message { heading: format!("Letters from {publisher}"), paragraphs, frame })
-}
-
 /// `/style.css`
 pub(super) async fn style(State(web): State<Web>) -> Response {
     let fixed = |name: &str| FIXED.iter().find(|(known, ..)| *known == name).map_or(("", ""), |(_, day, night)| (*day, *night));
@@ -78,9 +93,15 @@ pub(super) async fn style(State(web): State<Web>) -> Response {
     }
 }
 
+/// `/zone.js`: the one script, with which the sign-up form finds the zone that a browser is set to.
+pub(super) async fn zone_script() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=3600")];
+    (headers, ZONE_SCRIPT).into_response()
+}
+
 /// `/robots.txt`: the links in letters are for the people who got them.
 pub(super) async fn robots() -> &'static str {
-    "User-agent: *\nDisallow: /u/\n"
+    "User-agent: *\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /preferences/\nDisallow: /offers/\n"
 }
 
 /// Renders a page.

@@ -58,6 +58,7 @@ pub(super) fn shown(config: &Config) -> String {
             ("key_per_hour", c.signup.key_per_hour.to_string()),
             ("all_per_hour", c.signup.all_per_hour.to_string()),
             ("disposable", text(if c.signup.disposable == Disposable::Refuse { "refuse" } else { "warn" })),
+            ("stage_question", text(&c.signup.stage_question)),
         ],
     );
     section("retention", &[("deliveries", time(c.retention.deliveries))]);

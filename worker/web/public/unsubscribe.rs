@@ -95,7 +95,7 @@ async fn standing_page(web: &Web, person: UnsubscribeToken, done: bool) -> Resul
     let now = web.clock.now();
     let standing = stop::standing(&web.db.pool, person.subscriber_id, person.topic_id, now).await?;
     let standing = standing.ok_or(Problem::InvalidLink)?;
-    Ok(page(StatusCode::OK, &Page::of(Frame::of(&web.site), &standing, done, now)))
+    Ok(page(StatusCode::OK, &Page::of(Frame::of(web), &standing, done, now)))
 }
 
 impl<'a> Page<'a> {
