@@ -13,6 +13,7 @@ mod downtime;
 mod faults;
 mod layers;
 mod message;
+mod notices;
 mod postgres;
 mod relay;
 mod schedule;

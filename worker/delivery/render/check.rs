@@ -149,13 +149,8 @@ mod tests {
         }
     }
 
-    const WANTED: Wanted<'static> = Wanted {
-        foot: Foot::Topic,
-        button_url: None,
-        preferences_url: PREFERENCES,
-        unsubscribe_url: OUT,
-        postal_address: "1 Street",
-    };
+    const WANTED: Wanted<'static> =
+        Wanted { foot: Foot::Topic, button_url: None, preferences_url: PREFERENCES, unsubscribe_url: OUT, postal_address: "1 Street" };
 
     #[test]
     fn a_sound_mail_has_no_findings() {

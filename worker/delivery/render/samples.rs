@@ -3,7 +3,8 @@
 //! their own samples.
 
 use super::{
-    Button, ColourError, Foot, Links, Notice, Palette, RenderError, Rendered, Site, Source, Templates, TipText, WeeklyTip, check::Wanted,
+    Button, ColourError, Foot, Links, Notice, Palette, RenderError, Rendered, Site, Source, Templates, TipText, WeeklyTip,
+    check::Wanted,
     table::{NOTICES, WEEKLY_TIP},
 };
 use jiff::civil::date;
@@ -65,7 +66,13 @@ impl Mail {
 fn tip_mail(templates: &Templates, sample: &Sample) -> Mail {
     let rendered = templates.ready_tip(&sample.tip).and_then(|tip| {
         let (topic, name) = (sample.topic.as_str(), sample.recipient.as_deref());
-        templates.render_weekly_tip(&WeeklyTip { tip: &tip, topic, name, preferences_url: PREFERENCES_URL, unsubscribe_url: UNSUBSCRIBE_URL })
+        templates.render_weekly_tip(&WeeklyTip {
+            tip: &tip,
+            topic,
+            name,
+            preferences_url: PREFERENCES_URL,
+            unsubscribe_url: UNSUBSCRIBE_URL,
+        })
     });
     Mail { template: WEEKLY_TIP.name, sample: sample.name, rendered, foot: Foot::Topic, button_url: None }
 }
@@ -105,12 +112,7 @@ pub fn weekly_tips() -> Vec<Sample> {
 }
 
 fn sample(name: &'static str, tip: TipText, recipient: Option<&str>) -> Sample {
-    Sample {
-        name,
-        tip,
-        topic: "Sleep and rest".into(),
-        recipient: recipient.map(str::to_owned),
-    }
+    Sample { name, tip, topic: "Sleep and rest".into(), recipient: recipient.map(str::to_owned) }
 }
 
 fn source(text: &str, url: Option<&str>) -> Source {
