@@ -14,6 +14,7 @@ mod erase;
 mod faults;
 mod layers;
 mod message;
+mod notices;
 mod postgres;
 mod relay;
 mod schedule;

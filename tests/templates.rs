@@ -1,27 +1,59 @@
 //! The mails: every template with every sample, as snapshots and through the checks, and data that means harm.
 
 use proptest::prelude::*;
+use serde_json::json;
 use std::sync::LazyLock;
-use tidings::delivery::render::{RenderError, Rendered, Templates, TipText, WeeklyTip, check, samples};
+use tidings::delivery::render::{Foot, Links, Notice, ReadyTip, RenderError, Templates, TipText, WeeklyTip, check, samples};
 
 #[test]
 fn every_sample_renders_strictly_and_passes_every_check() {
     let templates = templates();
-    for sample in samples::weekly_tips() {
-        let mail = rendered(templates, &sample).unwrap();
-        let wanted = check::Wanted { unsubscribe_url: &sample.unsubscribe_url, postal_address: &templates.site().postal_address };
-        assert_eq!(check::findings(&mail, &wanted), Vec::<String>::new(), "{}", sample.name);
-        assert!(mail.text.lines().all(|line| line.chars().count() <= 72 || line.contains("https://")), "{}", mail.text);
+    for mail in samples::mails(templates) {
+        let name = format!("{}, {}", mail.template, mail.sample);
+        let rendered = mail.rendered.as_ref().unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(check::findings(rendered, &mail.wanted(templates.site())), Vec::<String>::new(), "{name}");
+        assert!(rendered.text.lines().all(|line| line.chars().count() <= 72 || line.contains("https://")), "{name}: {}", rendered.text);
     }
 }
 
 #[test]
-fn the_ordinary_mail_is_as_it_was_looked_at() {
+fn the_ordinary_mails_are_as_they_were_looked_at() {
     let templates = templates();
-    let sample = samples::weekly_tips().remove(0);
-    let mail = rendered(templates, &sample).unwrap();
-    insta::assert_snapshot!("weekly_tip_text", format!("Subject: {}\n\n{}", mail.subject, mail.text));
-    insta::assert_snapshot!("weekly_tip_html", mail.html);
+    let mails = samples::mails(templates);
+    let ordinary: Vec<_> = mails.iter().filter(|mail| mail.sample == "ordinary").collect();
+    assert_eq!(ordinary.len(), 5, "one of each template");
+    for mail in ordinary {
+        let rendered = mail.rendered.as_ref().unwrap();
+        insta::assert_snapshot!(format!("{}_text", mail.template), format!("Subject: {}\n\n{}", rendered.subject, rendered.text));
+        insta::assert_snapshot!(format!("{}_html", mail.template), &rendered.html);
+    }
+}
+
+#[test]
+fn what_goes_to_an_address_that_nobody_has_proven_names_nobody_and_shows_no_preferences() {
+    for mail in samples::mails(templates()) {
+        let rendered = mail.rendered.unwrap();
+        let unproven = ["confirmation", "reminder"].contains(&mail.template);
+        assert_eq!(mail.foot == Foot::Unproven, unproven, "{}", mail.template);
+        for part in [&rendered.text, &rendered.html] {
+            assert_eq!(part.contains("/preferences/"), !unproven, "{}", mail.template);
+            assert!(!unproven || !part.contains("Ana"), "{}", mail.template);
+            assert_eq!(part.contains("/u/"), mail.foot == Foot::Topic, "{}", mail.template);
+        }
+    }
+}
+
+#[test]
+fn a_link_that_a_notice_wants_and_does_not_get_is_a_typed_error() {
+    let templates = templates();
+    let welcome = Notice::read("welcome", &json!({ "topics": ["Rest"] })).unwrap();
+    let link = "https://example.org/x";
+    let make = |button, preferences, unsubscribe| templates.render_notice(&welcome, None, &Links { button, preferences, unsubscribe });
+    assert!(make(link, Some(link), Some(link)).is_ok());
+    let missing = |link| Err(RenderError::Link { template: "welcome", link });
+    assert_eq!(make("/x", Some(link), Some(link)), missing("button"));
+    assert_eq!(make(link, None, Some(link)), missing("preferences link"));
+    assert_eq!(make(link, Some(link), Some("javascript:alert(1)")), missing("unsubscribe link"));
 }
 
 #[test]
@@ -35,7 +67,7 @@ fn data_is_never_taken_for_a_template() {
         ..TipText::default()
     };
     let tip = templates.ready_tip(&tip).unwrap();
-    let mail = WeeklyTip { tip: &tip, topic: "{{reason}}", name: Some("{{topic}}"), unsubscribe_url: "https://example.org/u/x" };
+    let mail = WeeklyTip { topic: "{{reason}}", name: Some("{{topic}}"), ..one(&tip) };
     let mail = templates.render_weekly_tip(&mail).unwrap();
     assert_eq!(mail.subject, "{{site.postal_address}} {{{{raw}}}}");
     assert!(mail.text.contains("{{> foot}}") && mail.text.contains("subscribed to {{reason}} from"));
@@ -48,7 +80,7 @@ fn a_mail_that_cannot_be_made_is_a_typed_error() {
     let templates = templates();
     let make = |tip: TipText, unsubscribe_url: &str| {
         let tip = templates.ready_tip(&tip).unwrap();
-        templates.render_weekly_tip(&WeeklyTip { tip: &tip, topic: "Rest", name: None, unsubscribe_url })
+        templates.render_weekly_tip(&WeeklyTip { unsubscribe_url, ..one(&tip) })
     };
     let sound = samples::weekly_tips().remove(0).tip;
     let link = "https://example.org/u/x";
@@ -57,15 +89,24 @@ fn a_mail_that_cannot_be_made_is_a_typed_error() {
     let silent = TipText { subject: "\r\n\u{202e} ".into(), ..sound.clone() };
     assert_eq!(make(silent, link).unwrap_err(), RenderError::Empty { template: "weekly_tip", part: "subject" });
     for wrong in ["", "/u/x", "javascript:alert(1)", "https://"] {
-        assert_eq!(make(sound.clone(), wrong).unwrap_err(), RenderError::UnsubscribeLink { template: "weekly_tip" }, "{wrong}");
+        assert_eq!(
+            make(sound.clone(), wrong).unwrap_err(),
+            RenderError::Link { template: "weekly_tip", link: "unsubscribe link" },
+            "{wrong}"
+        );
     }
 }
 
 #[test]
 fn the_part_that_is_html_escapes_what_people_wrote() {
     let templates = templates();
-    let hostile = samples::weekly_tips().into_iter().find(|sample| sample.name == "hostile names").unwrap();
-    let mail = rendered(templates, &hostile).unwrap();
+    for mail in samples::mails(templates).into_iter().filter(|mail| mail.sample == "hostile names") {
+        let rendered = mail.rendered.unwrap();
+        assert!(!rendered.html.contains("<script") && !rendered.html.contains("javascript:"), "{}", mail.template);
+        assert!(rendered.html.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{}", mail.template);
+    }
+    let hostile = samples::mails(templates).into_iter().find(|mail| mail.sample == "hostile names").unwrap();
+    let mail = hostile.rendered.unwrap();
     assert!(!mail.html.contains("<script") && !mail.html.contains("javascript:") && !mail.html.contains("onerror=alert(1)>"));
     assert!(mail.html.contains("Tom &amp; Jerry&#39;s &lt;b&gt;&quot;rest&quot;&lt;/b&gt;"));
     assert!(mail.subject.contains("Tom & Jerry's <b>\"rest\"</b>") && !mail.subject.contains(['\r', '\n']));
@@ -75,21 +116,31 @@ fn the_part_that_is_html_escapes_what_people_wrote() {
 #[test]
 fn nothing_in_a_mail_is_loaded_when_it_is_opened() {
     let templates = templates();
-    for sample in samples::weekly_tips() {
-        let html = rendered(templates, &sample).unwrap().html;
+    for mail in samples::mails(templates) {
+        let html = mail.rendered.unwrap().html;
         for sign in ["<img", "<link", "@import", "url(", " src=\"", "<script", "<iframe", "fonts.googleapis"] {
-            assert!(!html.contains(sign), "{}: {sign}", sample.name);
+            assert!(!html.contains(sign), "{}, {}: {sign}", mail.template, mail.sample);
         }
     }
 }
 
 proptest! {
     #[test]
+    fn no_names_make_a_notice_panic_or_let_markup_through(topic in any::<String>(), wording in any::<String>()) {
+        let frozen = json!({ "signup": 1, "topics": [topic], "wording": wording, "expires": "2026-12-01T09:00:00Z", "zone": null });
+        let Ok(notice) = Notice::read("confirmation", &frozen) else { return Ok(()) };
+        let links = Links { button: "https://example.org/confirm/x", preferences: None, unsubscribe: None };
+        let mail = templates().render_notice(&notice, None, &links).unwrap();
+        let plain = templates().render_notice(&Notice::read("confirmation", &json!({ "signup": 1, "topics": ["x"], "wording": "x", "expires": "2026-12-01T09:00:00Z" })).unwrap(), None, &links).unwrap();
+        prop_assert_eq!(mail.html.matches('<').count(), plain.html.matches('<').count());
+    }
+
+    #[test]
     fn no_tip_makes_rendering_panic_or_lets_markup_through(subject in any::<String>(), title in any::<String>(), markdown in any::<String>(), name in any::<String>()) {
         let templates = templates();
         let tip = TipText { subject, article_title: title, markdown, ..TipText::default() };
         let tip = templates.ready_tip(&tip).unwrap();
-        let mail = WeeklyTip { tip: &tip, topic: &name, name: Some(&name), unsubscribe_url: "https://example.org/u/x" };
+        let mail = WeeklyTip { topic: &name, name: Some(&name), ..one(&tip) };
         match templates.render_weekly_tip(&mail) {
             Ok(mail) => {
                 prop_assert!(!mail.html.contains("<script"));
@@ -106,12 +157,7 @@ fn templates() -> &'static Templates {
     &TEMPLATES
 }
 
-fn rendered(templates: &Templates, sample: &samples::Sample) -> Result<Rendered, RenderError> {
-    let tip = templates.ready_tip(&sample.tip)?;
-    templates.render_weekly_tip(&WeeklyTip {
-        tip: &tip,
-        topic: &sample.topic,
-        name: sample.recipient.as_deref(),
-        unsubscribe_url: &sample.unsubscribe_url,
-    })
+fn one(tip: &ReadyTip) -> WeeklyTip<'_> {
+    let (preferences_url, unsubscribe_url) = ("https://example.org/preferences/x", "https://example.org/u/x");
+    WeeklyTip { tip, topic: "Rest", name: None, preferences_url, unsubscribe_url }
 }

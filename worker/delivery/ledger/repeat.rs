@@ -20,8 +20,7 @@ pub(super) async fn once(conn: &mut PgConnection, keys: &[Key], now: Timestamp) 
     }
     let (periods, ids) = split(keys);
     let repeated = sqlx::query!(
-        "UPDATE deliveries d SET state = 'queued', reason = d.reason || '; it is handed over once more', ready_at = $3, repeated_at = $3,
-            handing_over_at = NULL, finished_at = NULL
+        "UPDATE deliveries d SET state = 'queued', reason = d.reason || '; it is handed over once more', ready_at = $3, repeated_at = $3, finished_at = NULL
         FROM unnest($1::date[], $2::bigint[]) AS w (period, id)
         WHERE d.period = w.period AND d.id = w.id AND d.state = 'unconfirmed' AND d.basis IN ('confirmation', 'waitlist', 'preferences')
             AND d.repeated_at IS NULL AND coalesce(d.valid_until, 'infinity') > $3

@@ -51,7 +51,7 @@ impl Contents for Confirmation {
 impl Context for Confirmation {
     fn samples() -> Vec<Frozen> {
         let wording = "I want to get letters about Sleep and rest from Harbour Street Health by email. I can stop at any time.";
-        let hostile = "<script>alert(1)</script> {{site.postal_address}} & \"more\"";
+        let hostile = "<script>alert(1)</script> & \"more\"";
         let topics: Vec<String> = (1..=12).map(|n| format!("Topic number {n} with a name that goes on for quite some time")).collect();
         vec![
             (
