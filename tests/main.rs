@@ -14,6 +14,7 @@ mod faults;
 mod layers;
 mod message;
 mod postgres;
+mod preferences;
 mod relay;
 mod schedule;
 mod sending;

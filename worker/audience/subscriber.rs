@@ -67,14 +67,16 @@ pub fn canonical_zone(text: &str) -> Result<String, ZoneError> {
     Ok(zone.iana_name().unwrap_or(text).to_owned())
 }
 
-fn read_name(text: &str) -> Result<String, ParticularError> {
+/// Reads a name.
+pub fn read_name(text: &str) -> Result<String, ParticularError> {
     if text.chars().any(char::is_control) {
         return Err(ParticularError::NameCharacter);
     }
     if text.chars().count() > MAX_NAME { Err(ParticularError::NameLength) } else { Ok(text.to_owned()) }
 }
 
-fn read_stage_date(text: &str) -> Result<Date, ParticularError> {
+/// Reads a date that stage windows are counted from.
+pub fn read_stage_date(text: &str) -> Result<Date, ParticularError> {
     let wrong = || ParticularError::StageDate(shown(text));
     // jiff reads more forms than one, e.g. 20260102 and dates with a time behind them.
     let form = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });

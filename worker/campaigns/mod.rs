@@ -16,7 +16,7 @@ pub mod edition;
 mod error;
 pub mod outlook;
 pub mod own_time;
-//REPLAN
+pub mod replan;
 pub mod report;
 pub mod schedule;
 pub mod states;
