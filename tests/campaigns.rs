@@ -2,5 +2,5 @@
 
 mod planning;
 mod steering;
-mod story;
+pub(crate) mod story;
 mod terminal;

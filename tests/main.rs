@@ -16,6 +16,7 @@ mod layers;
 mod message;
 mod notices;
 mod postgres;
+mod preferences;
 mod relay;
 mod schedule;
 mod sending;

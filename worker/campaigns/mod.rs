@@ -17,6 +17,7 @@ mod error;
 pub mod first_tip;
 pub mod outlook;
 pub mod own_time;
+pub mod replan;
 pub mod report;
 pub mod schedule;
 pub mod states;

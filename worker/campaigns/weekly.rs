@@ -119,7 +119,7 @@ async fn analyze(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
 }
 
 /// Another edition of the series may give a subscriber the tip that was chosen for her here: chosen anew, it is the next.
-pub(super) fn lost(error: &sqlx::Error) -> bool {
+pub fn lost(error: &sqlx::Error) -> bool {
     is_to_be_retried(error) || violated(error) == Some("segments_given_key")
 }
 
@@ -195,14 +195,14 @@ async fn count(conn: &mut PgConnection, edition: &Edition, last: i64) -> sqlx::R
     .await
 }
 
-/// Writes the deliveries of those of the edition's topic, `ids` in order, who are recipients.
-pub(super) async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64], now: Timestamp) -> sqlx::Result<()> {
+/// Writes a delivery for each recipient among `ids`, which are confirmed subscribers of the edition's topic in order; how many.
+pub(super) async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64], now: Timestamp) -> sqlx::Result<usize> {
     let tips = approved_tips(conn, edition.series_id).await?;
     let Fits { edges, masks } = fits(&tips);
     let (segments, revisions): (Vec<i64>, Vec<i64>) = tips.iter().map(|tip| (tip.segment_id, tip.revision_id)).unzip();
     let times = edition.times.columns(conn, ids).await?;
     let (recent, recent_periods) = recent_editions(conn, edition).await?;
-    sqlx::query_file!(
+    let written = sqlx::query_file_scalar!(
         "worker/campaigns/weekly/plan.sql",
         edition.period,
         edition.id,
@@ -223,9 +223,9 @@ pub(super) async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64
         BETWEEN_TIPS.as_secs_f64(),
         to_db(now)
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(())
+    Ok(usize::try_from(written).unwrap_or(0))
 }
 
 /// The approved tips of a series in its order.

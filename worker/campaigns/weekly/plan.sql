@@ -58,5 +58,8 @@ written AS (
         'topic', 'weekly_tip', CASE WHEN reason IS NULL THEN 'queued' ELSE 'skipped' END, reason
     FROM judged LEFT JOIN tips ON tips.n = judged.n AND reason IS NULL
     RETURNING subscriber_id, segment_id
+),
+given AS (
+    INSERT INTO segments_given (subscriber_id, segment_id) SELECT subscriber_id, segment_id FROM written WHERE segment_id IS NOT NULL
 )
-INSERT INTO segments_given (subscriber_id, segment_id) SELECT subscriber_id, segment_id FROM written WHERE segment_id IS NOT NULL
+SELECT count(*) AS "written!" FROM written
