@@ -25,7 +25,7 @@ const PER_PAGE: usize = 50;
 const MOST_PER_PAGE: usize = 1000;
 
 const PAGE_POLICY: &str =
-    "default-src 'none'; style-src 'self'; frame-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    "default-src 'none'; style-src 'self'; frame-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// `sandbox` here holds even when somebody opens the frame's address by itself.
 const MAIL_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'self'";
 
