@@ -16,6 +16,7 @@ mod layers;
 mod message;
 mod postgres;
 mod relay;
+mod scanners;
 mod schedule;
 mod sending;
 mod stop;
