@@ -56,7 +56,7 @@ async fn signups(conn: &mut PgConnection) -> sqlx::Result<Signups> {
         .fetch_one(&mut *conn)
         .await?;
     let mails = sqlx::query!(
-        r#"SELECT template, count(*) AS "count!" FROM deliveries WHERE edition_id IS NULL AND state IN ('sent', 'unconfirmed') GROUP BY template"#
+        r#"SELECT template, count(*) AS "count!" FROM deliveries WHERE edition_id IS NULL AND state = 'sent' GROUP BY template"#
     );
     let mails = mails.fetch_all(conn).await?.into_iter().map(|row| (row.template, row.count)).collect();
     Ok(Signups { asked: people.asked, confirmed: people.confirmed, mails })
