@@ -18,6 +18,7 @@ mod notices;
 mod postgres;
 mod preferences;
 mod relay;
+mod scanners;
 mod schedule;
 mod sending;
 mod stop;

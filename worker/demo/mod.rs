@@ -9,6 +9,7 @@ mod dkim;
 mod folder;
 mod happenings;
 mod http;
+mod newcomers;
 mod people;
 mod screen;
 mod stage;

@@ -56,7 +56,7 @@ impl Stage {
     /// last of them was this week or the one before; later it goes on from the last thing that happened.
     pub(super) async fn set(folder: Folder, options: &Options, now: Timestamp, screen: &Screen) -> anyhow::Result<Self> {
         let (postgres, db) = database(&folder, options, screen).await?;
-        let days = i64::from(options.weeks) * 7 + 2;
+        let days = i64::from(options.weeks) * 7 + 4;
         let began = last_happening(&db).await?.unwrap_or(now - SignedDuration::from_hours(24 * days));
         let clock = ManualClock::new(began);
         let (catcher, listener) = listen(&folder, &clock, screen).await?;
@@ -181,6 +181,9 @@ fn settings(folder: &Folder, pages: &str, catcher: &Catcher, postgres: &Embedded
         ("KEYS__FILE", path(&folder.keys())),
         ("RELAYS__CATCHER__URL", catcher.relay_url()),
         ("RELAYS__CATCHER__CONNECTIONS", "4".to_owned()),
+        // Everybody who tries the pages does so from this machine.
+        ("SIGNUP__HOST_PER_HOUR", "100".to_owned()),
+        ("SIGNUP__NETWORK_PER_HOUR", "200".to_owned()),
         // Shorter than usual: after a demo was killed, the next one waits for as long.
         ("DELIVERY__LEASE", "10s".to_owned()),
         ("DKIM__DOMAIN", "example.org".to_owned()),

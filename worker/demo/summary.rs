@@ -9,22 +9,36 @@ use crate::campaigns::{
 };
 use comfy_table::{CellAlignment, LineStyle, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
-use std::{fmt::Write as _, io::Write as _};
+use sqlx::PgConnection;
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _};
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Summary {
     #[serde(flatten)]
     report: Report,
+    signups: Signups,
     inbox: String,
     pages: String,
     mails: usize,
 }
 
+/// What became of those who signed up, and the mails that answered them, by template.
+#[derive(Serialize)]
+struct Signups {
+    asked: i64,
+    confirmed: i64,
+    mails: BTreeMap<String, i64>,
+}
+
 /// Prints the summary; `once`: nothing is served after it.
 pub(super) async fn print(stage: &Stage, json: bool, once: bool) -> anyhow::Result<()> {
-    let report = report::report(&mut *stage.db().pool.acquire().await?, CAMPAIGN, None).await?;
-    let summary = Summary { report, inbox: stage.catcher.inbox_url(), pages: stage.pages.clone(), mails: stage.catcher.mailbox.len() };
+    let mut conn = stage.db().pool.acquire().await?;
+    let report = report::report(&mut conn, CAMPAIGN, None).await?;
+    let signups = signups(&mut conn).await?;
+    drop(conn);
+    let (inbox, pages, mails) = (stage.catcher.inbox_url(), stage.pages.clone(), stage.catcher.mailbox.len());
+    let summary = Summary { report, signups, inbox, pages, mails };
     let text = match json {
         true => serde_json::to_string(&summary)? + "\n",
         false => told(stage, &summary, once)?,
@@ -37,17 +51,32 @@ pub(super) async fn print(stage: &Stage, json: bool, once: bool) -> anyhow::Resu
     }
 }
 
+async fn signups(conn: &mut PgConnection) -> sqlx::Result<Signups> {
+    let people = sqlx::query!(r#"SELECT count(*) AS "asked!", count(*) FILTER (WHERE outcome = 'confirmed') AS "confirmed!" FROM signups"#)
+        .fetch_one(&mut *conn)
+        .await?;
+    let mails = sqlx::query!(
+        r#"SELECT template, count(*) AS "count!" FROM deliveries WHERE edition_id IS NULL AND state = 'sent' GROUP BY template"#
+    );
+    let mails = mails.fetch_all(conn).await?.into_iter().map(|row| (row.template, row.count)).collect();
+    Ok(Signups { asked: people.asked, confirmed: people.confirmed, mails })
+}
+
 fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> {
     let editions = &summary.report.editions;
     let mut text = format!("\n{}\n", table(editions));
     for note in editions.iter().filter_map(note) {
         writeln!(text, "{note}")?;
     }
-    let verdict = verdict(editions, i64::try_from(summary.mails)?);
+    let answers = summary.signups.mails.values().sum();
+    let verdict = verdict(editions, answers, i64::try_from(summary.mails)?);
     writeln!(
         text,
         "\nIn every row planned = sent + failed + skipped + unconfirmed + cancelled + to do.\nWho has left or is suppressed is planned no more."
     )?;
+    if answers > 0 {
+        writeln!(text, "{}", answered(&summary.signups))?;
+    }
     writeln!(text, "{} mails were caught: {verdict}.\n", summary.mails)?;
     if editions.last().is_some_and(|edition| edition.counts.sent == 0) {
         writeln!(text, "Nobody was mailed in the last edition: the sample articles have no tip left for anyone. `--fresh` starts over.\n")?;
@@ -58,6 +87,7 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     }
     writeln!(text, "inbox     {}", summary.inbox)?;
     writeln!(text, "pages     {}", summary.pages)?;
+    writeln!(text, "          {}/subscribe signs up whatever address you make up: its mails are in the inbox", summary.pages)?;
     if let Some(link) = a_way_out(stage) {
         writeln!(
             text,
@@ -68,9 +98,16 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     Ok(text)
 }
 
-/// What the ledger says to so many caught mails.
-fn verdict(editions: &[EditionReport], mails: i64) -> String {
-    let sent: i64 = editions.iter().map(|edition| edition.counts.sent).sum();
+/// The sign-ups in a sentence.
+fn answered(signups: &Signups) -> String {
+    let mails: Vec<String> = signups.mails.iter().map(|(template, count)| format!("{count} × {}", template.replace('_', " "))).collect();
+    let people = if signups.asked == 1 { "One person" } else { &format!("{} people", signups.asked) };
+    format!("{people} signed up, {} confirmed; answered with {}, outside of the editions.", signups.confirmed, mails.join(", "))
+}
+
+/// What the ledger says to so many caught mails, of which so many answered a person's act and are of no edition.
+fn verdict(editions: &[EditionReport], answers: i64, mails: i64) -> String {
+    let sent: i64 = editions.iter().map(|edition| edition.counts.sent).sum::<i64>() + answers;
     let unconfirmed: i64 = editions.iter().map(|edition| edition.counts.unconfirmed).sum();
     match mails - sent {
         0 => "as many as the ledger has sent".to_owned(),
@@ -121,6 +158,7 @@ fn add(total: &mut Counts, counts: &Counts) {
 }
 
 fn a_way_out(stage: &Stage) -> Option<String> {
-    let newest = stage.catcher.mailbox.search(&super::catcher::Query::default()).into_iter().next()?;
-    http::unsubscribe_link(&stage.catcher.mailbox.raw(newest.id).ok()?)
+    // A confirmation has no such link; the next older mail has.
+    let mails = stage.catcher.mailbox.search(&super::catcher::Query::default());
+    mails.iter().take(100).find_map(|mail| http::unsubscribe_link(&stage.catcher.mailbox.raw(mail.id).ok()?))
 }

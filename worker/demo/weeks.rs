@@ -3,7 +3,7 @@
 //! Nothing is skipped over: each delivery leaves at its own minute, and the clock stands still until the worker has come to rest.
 //! Called by `demo::run`.
 
-use super::{CAMPAIGN, happenings, screen::Screen, stage::Stage};
+use super::{CAMPAIGN, happenings, newcomers, screen::Screen, stage::Stage};
 use crate::{
     base::{
         clock::Clock,
@@ -35,7 +35,7 @@ pub(super) async fn turn(stage: &Stage, weeks: u32, screen: &Screen) -> anyhow::
     if next_instant(stage).await?.is_some_and(|at| at < next) {
         play_out(stage, next, screen, "resumed").await?;
     }
-    for _ in 0..weeks {
+    for week_of_run in 0..weeks {
         let opening = next_opening(stage).await?;
         stage.clock.set(opening);
         settle(stage).await?;
@@ -43,6 +43,9 @@ pub(super) async fn turn(stage: &Stage, weeks: u32, screen: &Screen) -> anyhow::
         let week = format!("week {}", happenings::editions(stage).await?);
         play_out(stage, next_opening(stage).await?, screen, &week).await?;
         happenings::after_sending(stage, screen).await?;
+        if week_of_run == 0 {
+            newcomers::sign_up(stage, screen).await?;
+        }
     }
     Ok(())
 }
@@ -86,7 +89,7 @@ async fn play_out(stage: &Stage, until: Timestamp, screen: &Screen, what: &str) 
 }
 
 /// Waits until the worker has done all that is due at this instant.
-async fn settle(stage: &Stage) -> anyhow::Result<()> {
+pub(super) async fn settle(stage: &Stage) -> anyhow::Result<()> {
     let at_rest = async {
         while !jobs::is_idle(&stage.app).await? {
             tokio::time::sleep(GLANCE).await;

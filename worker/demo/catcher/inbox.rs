@@ -19,13 +19,14 @@ use serde_json::json;
 
 use super::mailbox::{Entry, Found, Mailbox, Query};
 use super::reading::{self, Piece, Reading};
+use crate::demo::http::encoded;
 
 const STYLE: &str = include_str!("../../../templates/web/catcher.css");
 const PER_PAGE: usize = 50;
 const MOST_PER_PAGE: usize = 1000;
 
 const PAGE_POLICY: &str =
-    "default-src 'none'; style-src 'self'; frame-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    "default-src 'none'; style-src 'self'; frame-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// `sandbox` here holds even when somebody opens the frame's address by itself.
 const MAIL_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'self'";
 
@@ -74,8 +75,7 @@ impl InboxPage {
     }
 
     fn page_link(&self, page: usize) -> String {
-        let encode = |text: &str| text.bytes().map(encoded).collect::<String>();
-        format!("/?to={}&subject={}&page={page}", encode(&self.query.to), encode(&self.query.subject))
+        format!("/?to={}&subject={}&page={page}", encoded(&self.query.to), encoded(&self.query.subject))
     }
 }
 
@@ -212,8 +212,4 @@ fn hour(at: &Timestamp) -> String {
 
 fn size(bytes: &u64) -> String {
     if *bytes < 1024 { format!("{bytes} bytes") } else { format!("{:.1} KiB", *bytes as f64 / 1024.0) }
-}
-
-fn encoded(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
 }

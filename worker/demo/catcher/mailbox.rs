@@ -127,6 +127,11 @@ impl Mailbox {
         fs::read(path(&self.folder, id))
     }
 
+    /// Its text part; empty where it has none.
+    pub fn text(&self, id: u64) -> io::Result<String> {
+        Ok(reading::read(&self.raw(id)?).text.unwrap_or_default())
+    }
+
     /// One page of what a query finds; a page beyond the last is the last.
     pub(super) fn find(&self, query: &Query, per_page: usize) -> Found {
         let (to, subject) = (query.to.trim().to_lowercase(), query.subject.trim().to_lowercase());

@@ -1,0 +1,73 @@
+// Values that want to be run: as a name, as a topic, as an address in a link. They must be shown as they are, on every page and in
+// every mail, and call nothing; the context raises the alarm if one does.
+
+import { awaitMail, ownLinks } from "./demo.mjs";
+import { FILLING_TAKES } from "./subscribing.mjs";
+import { ALARM } from "./watch.mjs";
+
+const run = (what) => `<script>${ALARM}("${what}")</script><img src=x onerror=${ALARM}("${what}")>"'><svg onload=${ALARM}("${what}")>`;
+const TOPIC = `Topic ${run("topic")} {{tip}} {{{tip}}} ${"\u202e"}thgir`;
+const NAME = `Name ${run("name")} {{x}} {{{x}}} ${"\u202e"}thgir`;
+
+/** Signs up with such a name for such a topic, and opens all that comes of it. */
+export async function tryHostileValues(context, demo, database, report) {
+  const quoted = TOPIC.replaceAll("'", "''");
+  await database.ask(`INSERT INTO topics (slug, name, description) VALUES ('hostile', '${quoted}', '${quoted}')`);
+  const page = await context.newPage();
+  const address = "hostile@example.org";
+  await page.goto(`${demo.pages}/?x=${encodeURIComponent(run("query"))}`);
+  await shows(page, TOPIC, report);
+  await page.goto(`${demo.pages}/subscribe`);
+  await shows(page, TOPIC, report);
+  await tooLong(page, report);
+  await page.goto(`${demo.pages}/subscribe`);
+  await page.locator("#email").fill(address);
+  await page.locator("#name").fill(NAME);
+  await page.locator("[name=topics]").evaluateAll((boxes) => boxes.forEach((box) => (box.checked = true)));
+  await send(page);
+  const confirmation = await awaitMail(demo, address, "confirmation for a hostile name");
+  await openMail(context, confirmation, TOPIC, report);
+  await page.goto(ownLinks(confirmation, demo.pages).find((link) => link.includes("/confirm/")));
+  await shows(page, TOPIC, report);
+  await page.locator("form:has([value=confirm]) button").click();
+  const welcome = await awaitMail(demo, address, "welcome for a hostile name", (mail) => ownLinks(mail, demo.pages).some((link) => link.includes("/u/")));
+  await openMail(context, welcome, TOPIC, report);
+  await page.goto(ownLinks(welcome, demo.pages).find((link) => link.includes("/u/")));
+  await page.goto(ownLinks(welcome, demo.pages).find((link) => link.includes("/preferences/")));
+  await shows(page, TOPIC, report);
+  report.expect((await page.content()).includes("Name &lt;script&gt;") || (await fieldHas(page, NAME)), "the hostile name is not shown as it was given");
+  for (const path of ["u", "confirm", "preferences"]) await page.goto(`${demo.pages}/${path}/${encodeURIComponent(run("token"))}`);
+  await page.close();
+  await database.ask("UPDATE topics SET open = false WHERE slug = 'hostile'");
+  report.step("hostile names, topics and links: nothing was run");
+}
+
+async function tooLong(page, report) {
+  await page.locator("#email").fill("long@example.org");
+  await page.evaluate(() => document.querySelector("#name").removeAttribute("maxlength"));
+  await page.locator("#name").fill("x".repeat(500));
+  const [answer] = await Promise.all([page.waitForResponse((one) => one.request().method() === "POST"), send(page)]);
+  report.expect(answer.status() === 422, `a name of 500 letters is answered with ${answer.status()}`);
+}
+
+async function send(page) {
+  await page.waitForTimeout(FILLING_TAKES);
+  await Promise.all([page.waitForNavigation(), page.locator("main form button").click()]);
+}
+
+async function shows(page, text, report) {
+  const found = await page.evaluate(() => document.body.textContent);
+  report.expect(found.includes(text), `${new URL(page.url()).pathname.split("/")[1] || "home"} does not show a hostile topic as it is named`);
+}
+
+async function fieldHas(page, text) {
+  return page.locator("input").evaluateAll((inputs, wanted) => inputs.some((input) => input.value === wanted), text);
+}
+
+async function openMail(context, mail, text, report) {
+  const page = await context.newPage();
+  await page.setContent(mail.html, { waitUntil: "load" });
+  await page.waitForTimeout(300);
+  report.expect((await page.evaluate(() => document.body.textContent)).includes(text), "a mail does not show a hostile topic as it is named");
+  await page.close();
+}

@@ -1,0 +1,34 @@
+// A person's clicks on the link of a letter: she leaves a topic, takes it back, leaves everything, takes it back. Each click must
+// be seen in the database, and each state of the page is looked at.
+
+import { changedTables } from "./database.mjs";
+import { ownLinks } from "./demo.mjs";
+
+/** Clicks through the unsubscribe page of a weekly mail. */
+export async function leaveAndComeBack(context, demo, database, mail, look, report) {
+  const link = ownLinks(mail, demo.pages).find((one) => one.includes("/u/"));
+  const page = await context.newPage();
+  await page.goto(link);
+  await look(page, "unsubscribe");
+  const clicks = [
+    ["unsubscribe-left-topic", (p) => p.getByRole("button", { name: "Unsubscribe" }), "You have left “"],
+    ["unsubscribe-back", (p) => p.getByRole("button", { name: "Undo" }), "You are subscribed"],
+    ["unsubscribe-left-everything", leaveEverything, "You have left"],
+    ["unsubscribe-back-again", (p) => p.getByRole("button", { name: "Undo" }), "You are subscribed"],
+  ];
+  for (const [name, button, heading] of clicks) {
+    const before = await database.fingerprint();
+    await (await button(page)).click();
+    await page.getByRole("heading", { level: 1 }).filter({ hasText: heading }).waitFor({ timeout: 5_000 });
+    const changed = changedTables(before, await database.fingerprint());
+    report.expect(changed.length > 0, `${name}: the click changed nothing in the database`);
+    await look(page, name);
+  }
+  await page.close();
+  report.step(`${clicks.length} clicks on the unsubscribe page, each seen in the database`);
+}
+
+async function leaveEverything(page) {
+  await page.getByRole("radio", { name: /every letter/i }).check();
+  return page.getByRole("button", { name: "Unsubscribe" });
+}
