@@ -8,6 +8,6 @@ pub mod arrival;
 pub mod erase;
 pub mod export;
 pub mod person;
-pub mod proof;
 pub mod preferences;
+pub mod proof;
 pub mod stop;
