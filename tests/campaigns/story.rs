@@ -9,7 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Postgres};
 use tidings::campaigns::campaign::{self, NewWeekly};
 use tidings::campaigns::report::{self, EditionReport};
-use tidings::campaigns::states::Late;
+use tidings::campaigns::states::{FirstTip, Late};
 use tidings::campaigns::store::Campaign;
 use tidings::campaigns::{due, edition, weekly};
 use tidings::delivery::ledger::claim::Claimed;
@@ -223,6 +223,7 @@ pub(crate) fn new_weekly() -> NewWeekly<'static> {
         late: Late::Ask,
         tolerance: SignedDuration::from_hours(6),
         deadline: SignedDuration::from_hours(48),
+        first_tip: FirstTip::Next,
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use rand_chacha::rand_core::Rng;
 use sqlx::query_scalar;
 use tidings::campaigns::campaign::{self, NewWeekly};
+use tidings::campaigns::states::FirstTip;
 use tidings::campaigns::{edition, states::Late};
 use tidings::jobs::{self, App};
 use tidings::people::stop::{self, Scope, Source};
@@ -187,6 +188,7 @@ async fn lay_out(app: &TestApp) {
         late: Late::Ask,
         tolerance: SignedDuration::from_hours(6),
         deadline: SignedDuration::from_hours(48),
+        first_tip: FirstTip::Next,
     };
     campaign::create(&mut conn, new, app.now()).await.expect("a campaign");
     edition::run(&mut conn, "tips", true, app.now()).await.expect("an edition");

@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, Postgres};
 use tidings::base::clock::Clock;
 use tidings::base::database;
 use tidings::campaigns::campaign::{self, NewWeekly};
-use tidings::campaigns::states::Late;
+use tidings::campaigns::states::{FirstTip, Late};
 use tidings::campaigns::{due, edition};
 use tidings::delivery::pump::Outlet;
 use tidings::delivery::relay::{MemoryBox, Relay, RelayUrl};
@@ -120,6 +120,7 @@ impl Story {
             late,
             tolerance: SignedDuration::from_hours(6),
             deadline: SignedDuration::from_hours(48),
+            first_tip: FirstTip::Next,
         };
         campaign::create(&mut *self.conn().await, new, self.app.now()).await.expect("a campaign");
     }

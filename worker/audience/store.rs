@@ -7,7 +7,7 @@ use super::{
     consent::{Act, Source},
     subscriber::NewSubscriber,
     suppression::{Kind, Suppression},
-    topic::Topic,
+    topic::{ListedTopic, Topic},
 };
 use crate::base::{
     acts,
@@ -31,6 +31,39 @@ pub async fn lock_audience_alone(conn: &mut PgConnection) -> sqlx::Result<()> {
 /// All topics, by name.
 pub async fn topics(conn: &mut PgConnection) -> sqlx::Result<Vec<Topic>> {
     sqlx::query_as!(Topic, "SELECT id, slug, name FROM topics ORDER BY name").fetch_all(conn).await
+}
+
+/// All topics with what is said of them and how many are confirmed, by name.
+pub async fn listed_topics(conn: &mut PgConnection) -> sqlx::Result<Vec<ListedTopic>> {
+    sqlx::query_as!(
+        ListedTopic,
+        r#"SELECT slug, name, description, open,
+            (SELECT count(*) FROM subscriptions s WHERE s.topic_id = t.id AND s.standing = 'confirmed') AS "confirmed!"
+           FROM topics t ORDER BY name, id"#
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Changes what is given of a topic; false when it is so already.
+pub async fn edit_topic(
+    conn: &mut PgConnection,
+    id: i64,
+    name: Option<&str>,
+    description: Option<&str>,
+    open: Option<bool>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE topics SET name = coalesce($2, name), description = coalesce($3, description), open = coalesce($4, open)
+         WHERE id = $1 AND (name, description, open) IS DISTINCT FROM (coalesce($2, name), coalesce($3, description), coalesce($4, open))",
+        id,
+        name,
+        description,
+        open
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Adds those of the people who are not there; the ids and keys of the new ones come back.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{Acquire, PgConnection};
 
 use super::schedule::{Rule, Schedule};
-use super::states::{CampaignState, Late};
+use super::states::{CampaignState, FirstTip, Late};
 use super::store::{self, Campaign, Next};
 use super::{CampaignError, due};
 use crate::base::time::to_db;
@@ -36,6 +36,8 @@ pub struct NewWeekly<'a> {
     pub tolerance: SignedDuration,
     /// How long after it was due a delivery is tried.
     pub deadline: SignedDuration,
+    /// When somebody who has just confirmed gets her first tip.
+    pub first_tip: FirstTip,
 }
 
 /// Makes a weekly campaign and schedules its first edition: the first that starts after `now`.
@@ -60,6 +62,7 @@ pub async fn create(conn: &mut PgConnection, new: NewWeekly<'_>, now: Timestamp)
         late: new.late,
         tolerance: new.tolerance,
         deadline: new.deadline,
+        first_tip: new.first_tip,
         next: Some(Next { occurrence: first, run_at: schedule.opens_at(first) }),
         created_at: now,
     };

@@ -44,6 +44,28 @@ pub enum EditionState {
     Cancelled,
 }
 
+/// When somebody who has just confirmed gets her first tip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, sqlx::Type, serde::Serialize)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum FirstTip {
+    /// With the welcome.
+    AtOnce,
+    /// On the next regular day.
+    #[default]
+    Next,
+}
+
+impl FirstTip {
+    /// As the database has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at_once",
+            Self::Next => "next",
+        }
+    }
+}
+
 /// What an edition does with deliveries that are later than its tolerance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, sqlx::Type, serde::Serialize)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]

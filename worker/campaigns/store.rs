@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use super::CampaignError;
 use super::schedule::{Rule, Schedule};
-use super::states::{CampaignState, Late};
+use super::states::{CampaignState, FirstTip, Late};
 use crate::base::acts;
 use crate::base::database::violated;
 use crate::base::time::{civil_from_db, civil_to_db, from_db, to_db};
@@ -46,6 +46,8 @@ pub struct Campaign {
     pub tolerance: SignedDuration,
     /// How long after it was due a delivery is tried.
     pub deadline: SignedDuration,
+    /// When somebody who has just confirmed gets her first tip.
+    pub first_tip: FirstTip,
     /// The next edition by the rule, if there is to be one.
     pub next: Option<Next>,
     /// When it was made.
@@ -151,8 +153,8 @@ pub async fn provisions(conn: &mut PgConnection, campaign: &Campaign) -> sqlx::R
 pub async fn insert(conn: &mut PgConnection, campaign: &Campaign) -> Result<i64, CampaignError> {
     let inserted = sqlx::query_scalar!(
         "INSERT INTO campaigns (name, kind, state, topic_id, series_id, at, cron, zone, subscriber_zone, late, tolerance_seconds,
-            deadline_seconds, next_occurrence, next_run_at, created_at)
-        VALUES ($1, 'weekly', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id",
+            deadline_seconds, next_occurrence, next_run_at, created_at, first_tip)
+        VALUES ($1, 'weekly', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
         campaign.name,
         campaign.state.as_str(),
         campaign.topic_id,
@@ -166,7 +168,8 @@ pub async fn insert(conn: &mut PgConnection, campaign: &Campaign) -> Result<i64,
         seconds(campaign.deadline),
         campaign.next.map(|next| civil_to_db(next.occurrence)),
         campaign.next.map(|next| to_db(next.run_at)),
-        to_db(campaign.created_at)
+        to_db(campaign.created_at),
+        campaign.first_tip.as_str()
     );
     inserted.fetch_one(conn).await.map_err(|error| match violated(&error) {
         Some("campaigns_name_key") => CampaignError::NameTaken(campaign.name.clone()),
@@ -191,7 +194,8 @@ async fn select(conn: &mut PgConnection, name: Option<&str>, lock: bool) -> sqlx
     }
     let rows = sqlx::query!(
         r#"SELECT c.id, c.name, c.state AS "state: CampaignState", c.reason, c.topic_id, s.id AS series_id, s.name AS series, c.at, c.cron, c.zone,
-            c.subscriber_zone, c.late AS "late: Late", c.tolerance_seconds, c.deadline_seconds, c.next_occurrence, c.next_run_at, c.created_at
+            c.subscriber_zone, c.late AS "late: Late", c.tolerance_seconds, c.deadline_seconds, c.next_occurrence, c.next_run_at, c.created_at,
+            c.first_tip AS "first_tip: FirstTip"
         FROM campaigns c JOIN series s ON s.id = c.series_id
         WHERE c.kind = 'weekly' AND ($1::text IS NULL OR c.name = $1) ORDER BY c.name"#,
         name
@@ -215,6 +219,7 @@ async fn select(conn: &mut PgConnection, name: Option<&str>, lock: bool) -> sqlx
             late: row.late,
             tolerance: SignedDuration::from_secs(row.tolerance_seconds.into()),
             deadline: SignedDuration::from_secs(row.deadline_seconds.into()),
+            first_tip: row.first_tip,
             next: row.next_occurrence.zip(row.next_run_at).map(|(day, at)| Next { occurrence: civil_from_db(day), run_at: from_db(at) }),
             created_at: from_db(row.created_at),
         })

@@ -15,6 +15,7 @@ mod import_article;
 mod import_record;
 mod import_subscribers;
 mod keys;
+mod key;
 mod logging;
 mod migrate;
 mod serve;
@@ -23,6 +24,7 @@ mod suppress;
 mod table;
 mod template;
 mod tip;
+mod topic;
 mod worker;
 
 pub use context::Context;
@@ -72,6 +74,12 @@ enum Command {
     /// Addresses that must not be mailed: add, list, remove
     #[command(subcommand)]
     Suppress(suppress::Command),
+    /// Topics: list them, describe them, open and close them
+    #[command(subcommand)]
+    Topic(topic::Command),
+    /// Keys of the API: create, list, revoke
+    #[command(subcommand)]
+    Key(key::Command),
     /// Single deliveries: list them, say what became of unconfirmed ones
     #[command(subcommand)]
     Delivery(delivery::Command),
@@ -149,6 +157,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Campaign(command) => campaign::run(command, &ctx).await,
         Command::Subscriber(command) => subscriber::run(command, &ctx).await,
         Command::Suppress(command) => suppress::run(command, &ctx).await,
+        Command::Topic(command) => topic::run(command, &ctx).await,
+        Command::Key(command) => key::run(command, &ctx).await,
         Command::Import(Import::Article(args)) => import_article::run(args, &ctx).await,
         Command::Tip(command) => tip::run(command, &ctx).await,
         Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,

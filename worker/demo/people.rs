@@ -19,7 +19,7 @@ use crate::{
     campaigns::{
         CampaignError,
         campaign::{self, NewWeekly},
-        states::Late,
+        states::{FirstTip, Late},
         store,
     },
 };
@@ -166,6 +166,7 @@ async fn create_campaign(stage: &Stage, screen: &Screen) -> anyhow::Result<()> {
         late: Late::Ask,
         tolerance: SignedDuration::try_from(delivery.tolerance).context("delivery.tolerance")?,
         deadline: SignedDuration::try_from(delivery.deadline).context("delivery.deadline")?,
+        first_tip: FirstTip::Next,
     };
     campaign::create(&mut *stage.db().pool.acquire().await?, weekly, stage.now()).await?;
     screen.line(format_args!("campaign  `{CAMPAIGN}`: Tuesdays at 09:00, where each subscriber lives"));

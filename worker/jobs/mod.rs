@@ -23,6 +23,7 @@ use crate::{
         render::{Site, Templates},
     },
     people,
+    signup::{self, Desk},
 };
 use anyhow::Context;
 use rand::SeedableRng;
@@ -89,6 +90,11 @@ impl App {
         };
         Ok(Self { config, setup: Arc::new(setup), bell: Bell::default() })
     }
+
+    /// What sign-ups are tended with.
+    fn desk(&self) -> Desk<'_> {
+        Desk { pool: &self.setup.db.pool, keyring: &self.setup.keyring, rules: &self.config.signup, publisher: &self.config.site.name }
+    }
 }
 
 fn outlets(config: &Config) -> anyhow::Result<Vec<Arc<Outlet>>> {
@@ -119,7 +125,10 @@ pub async fn handle(app: &App, job: Job) -> anyhow::Result<()> {
         Job::SuppressRefused { period, delivery_id } => {
             people::stop::refused(pool, &app.setup.keyring, period, delivery_id, now).await?;
         }
-        Job::Prune => prune::prune(pool, app.config.jobs.keep_jobs).await?,
+        Job::Prune => {
+            prune::prune(pool, app.config.jobs.keep_jobs).await?;
+            signup::tend::prune(&app.desk(), now).await?;
+        }
         Job::Partitions => sweep::partitions(app).await?,
     }
     Ok(())

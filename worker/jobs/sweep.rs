@@ -1,4 +1,5 @@
-//! The sweep: what time alone makes due. Campaigns open their next edition, the dead are buried, what is done is finished.
+//! The sweep: what time alone makes due. Campaigns open their next edition, the dead are buried, sign-ups are reminded of or end,
+//! what is done is finished.
 //!
 //! Every statement claims what it changes, so that any number of sweeps may run at once.
 
@@ -10,6 +11,7 @@ use crate::{
     },
     campaigns::{due, weekly},
     delivery::{ledger::lease, pump},
+    signup::tend,
 };
 
 /// Opens what is due and has it planned, settles what the dead left, finishes what is done.
@@ -26,6 +28,8 @@ pub async fn sweep(app: &App) -> anyhow::Result<()> {
         wake::enqueue_once(&mut conn, &Job::PlanEdition { edition_id }, &format!("plan:{edition_id}:{minute}")).await?;
     }
     due::finish(&mut conn, now).await?;
+    drop(conn);
+    tend::sweep(&app.desk(), now).await?;
     app.bell.ring();
     Ok(())
 }

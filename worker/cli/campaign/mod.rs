@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::{Context, ask::ask};
-use crate::campaigns::states::Late;
+use crate::campaigns::states::{FirstTip, Late};
 use crate::campaigns::store::Campaign;
 use crate::campaigns::{CampaignError, campaign, edition, store};
 
@@ -131,6 +131,9 @@ pub(super) struct Weekly {
     /// What is done with what is late by more than its tolerance: hold it and ask, skip it, or fire it all the same
     #[arg(long, value_parser = ["ask", "skip", "fire"], default_value = "ask")]
     late: String,
+    /// When somebody who has just confirmed gets her first tip: with the welcome, or on the next regular day
+    #[arg(long, value_parser = ["at-once", "next"], default_value = "next")]
+    first_tip: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -191,6 +194,7 @@ async fn create(conn: &mut PgConnection, weekly: &Weekly, ctx: &Context) -> anyh
         },
         tolerance: SignedDuration::try_from(ctx.config.delivery.tolerance)?,
         deadline: SignedDuration::try_from(ctx.config.delivery.deadline)?,
+        first_tip: if weekly.first_tip == "at-once" { FirstTip::AtOnce } else { FirstTip::Next },
     };
     let made = campaign::create(conn, new, ctx.clock.now()).await?;
     answer(weekly.json, show::json(&made), &format!("Campaign `{}` is scheduled.{}", made.name, next::sentence(&made)?))?;

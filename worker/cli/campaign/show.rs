@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::super::table::table;
 use super::{next, pretty, say};
-use crate::campaigns::states::{CampaignState, Late};
+use crate::campaigns::states::{CampaignState, FirstTip, Late};
 use crate::campaigns::store::{self, Campaign, Provisions};
 
 pub(super) async fn list(conn: &mut PgConnection, as_json: bool) -> anyhow::Result<()> {
@@ -47,6 +47,7 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
     table.add_row(["rule", &format!("{}, {}", campaign.rule_text(), zone(&campaign))]);
     table.add_row(["next edition", next::words(&campaign)?.as_deref().unwrap_or("none")]);
     table.add_row(["when late", &late(&campaign)]);
+    table.add_row(["first tip", first_tip(&campaign)]);
     table.add_row(["subscribers", &provisions.subscribers.to_string()]);
     table.add_row(["tips", &tips(&provisions)]);
     say(&table.to_string())
@@ -57,7 +58,7 @@ pub(super) fn json(campaign: &Campaign) -> Value {
     json!({
         "campaign": campaign.name, "state": campaign.state, "reason": campaign.reason, "series": campaign.series,
         "at": campaign.at, "cron": campaign.cron, "zone": campaign.zone, "subscriber_zone": campaign.subscriber_zone,
-        "late": campaign.late, "tolerance_seconds": campaign.tolerance.as_secs(), "deadline_seconds": campaign.deadline.as_secs(),
+        "late": campaign.late, "first_tip": campaign.first_tip, "tolerance_seconds": campaign.tolerance.as_secs(), "deadline_seconds": campaign.deadline.as_secs(),
         "next_edition": campaign.next.map(|next| next.occurrence), "next_planned_from": campaign.next.map(|next| next.run_at),
         "created_at": campaign.created_at,
     })
@@ -67,6 +68,13 @@ fn zone(campaign: &Campaign) -> String {
     match campaign.subscriber_zone {
         true => format!("each subscriber's zone, else {}", campaign.zone),
         false => campaign.zone.clone(),
+    }
+}
+
+fn first_tip(campaign: &Campaign) -> &'static str {
+    match campaign.first_tip {
+        FirstTip::AtOnce => "with the welcome, as soon as she confirms",
+        FirstTip::Next => "on the next regular day",
     }
 }
 
