@@ -89,7 +89,8 @@ async fn a_change_waits_for_an_edition_that_is_being_opened() {
                 while !weekly::plan_slice(&mut conn, edition, now).await.unwrap().done {}
             }
         };
-        let changed = preferences::change(pool, ana, &[Change::Weekday(weekday)], Source::Page, now);
+        let wanted = [Change::Weekday(weekday)];
+        let changed = preferences::change(pool, ana, &wanted, Source::Page, now);
         let (_, changed) = tokio::join!(open, changed);
         assert_eq!(changed.unwrap(), ["weekday and hour"]);
         story.app.wait(jiff::SignedDuration::from_secs(2));
