@@ -11,7 +11,7 @@ const SIGNS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 /// The cell that stands for a text.
 pub fn cell(text: &str) -> Cow<'_, str> {
     let safe = if is_like_a_formula(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
-    match safe.contains(['"', ',', ';', '|', '\t', '\r', '\n']) || safe.trim().len() < safe.len() {
+    match safe.starts_with('\u{feff}') || safe.contains(['"', ',', ';', '|', '\t', '\r', '\n']) || safe.trim().len() < safe.len() {
         true => Cow::Owned(format!("\"{}\"", safe.replace('"', "\"\""))),
         false => safe,
     }

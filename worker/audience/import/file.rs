@@ -28,6 +28,7 @@ impl<R: Read + Seek> Table<R> {
     /// Reads a file once to its end; `name` is what it is remembered by.
     pub fn open(mut source: R, name: &str, map: Map) -> Result<Self, ImportError> {
         let at_start = |source| ImportError::Read { line: 1, source };
+        source.rewind().map_err(at_start)?;
         let (encoding, hash) = detect::encoding(&mut source).map_err(at_start)?;
         let layout = detect::layout(&mut source, encoding, &map).map_err(at_start)?;
         let mut rows = rows(&mut source, layout)?;
