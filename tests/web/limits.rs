@@ -1,8 +1,15 @@
 //! The limits over HTTP: what a flood for one person, or from one host, comes to.
 
-use super::desk::{Desk, HOST};
+use super::{
+    desk::{Desk, HOST},
+    pages::Pages,
+};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
+use tidings::{
+    base::token::{self, Purpose},
+    signup::{Origin, limits},
+};
 
 const FLOOD: usize = 10_000;
 const VICTIM: &str = "victim@example.org";
@@ -59,6 +66,17 @@ async fn one_host_meets_its_limit_whatever_addresses_it_types_and_whatever_it_sa
     assert_eq!(desk.post_from("198.51.100.8", "/subscribe", &[("email", VICTIM), ("stamp", &desk.stamp())]).await.status, 200);
     desk.app.wait(SignedDuration::from_hours(1));
     assert_eq!(desk.sign_up("later@example.org").await.status, 200);
+}
+
+#[tokio::test]
+async fn over_a_real_connection_the_host_at_its_other_end_is_counted() {
+    let pages = Pages::new().await;
+    let stamp = token::of_id(&pages.app.keyring, Purpose::Form, pages.app.now().as_millisecond() - 10_000);
+    let form = super::desk::urlencoded(&[("email", VICTIM), ("stamp", &stamp)]);
+    assert_eq!(pages.post("/subscribe", "application/x-www-form-urlencoded", &form).await.status, 200);
+    let counted: Vec<u8> =
+        sqlx::query_scalar("SELECT origin FROM request_counts WHERE scope = 'host'").fetch_one(&pages.app.db.pool).await.unwrap();
+    assert_eq!(counted, limits::origin_hash(&pages.app.keyring, Origin::Host(pages.at.ip())));
 }
 
 #[tokio::test]
