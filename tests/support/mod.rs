@@ -9,12 +9,14 @@ pub(crate) mod certificate;
 mod databases;
 pub(crate) mod door;
 pub(crate) mod relay;
+mod served;
 pub(crate) mod story;
 mod worker;
 
 use std::time::Duration;
 
 pub(crate) use app::TestApp;
+pub(crate) use served::Served;
 pub(crate) use worker::Worker;
 
 /// Waits until something outside this process has come about; fails the test when it has not within a minute.

@@ -25,7 +25,7 @@ use tidings::delivery::relay::{MemoryBox, Relay, RelayUrl};
 use tidings::jobs::{self, App};
 use tokio::sync::watch;
 
-use super::{TestApp, Worker};
+use super::{Served, TestApp, Worker};
 
 /// The campaign, the series and so the topic of every story.
 pub(crate) const WEEKLY: &str = "weekly";
@@ -160,6 +160,21 @@ impl Story {
         let mut command = self.command();
         command.arg("worker").args(arguments);
         Worker::start(command, self.app.folder().join(format!("worker-{number}.log")))
+    }
+
+    /// Starts `tidings serve` as a process of its own, on a port of its own.
+    pub(crate) async fn serve(&self) -> Served {
+        let mut command = self.command();
+        command.arg("serve").env("PORT", "0");
+        Served::start(command, self.app.folder().join("serve.log")).await
+    }
+
+    /// Runs the real binary, and gives what it said on standard error.
+    pub(crate) async fn aside(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "tidings {} failed: {said}", arguments.join(" "));
+        said
     }
 
     /// The application for [`Story::run_until_idle`], with these relays.

@@ -2,7 +2,8 @@
 //!
 //! `schedule` says when (pure), `campaign` is created, paused and resumed and by `cancel` ended, `due` opens its editions, `weekly`
 //! plans them slice by slice, each subscriber at her `own_time`, `replan` moves her when she changes it, `outlook` tells her what
-//! comes next, `edition` is the operator's word about one, `report` counts what became of it.
+//! comes next, `edition` is the operator's word about one, `report` counts what became of it,
+//! `retention` forgets all but the counts when their time has come.
 //!
 //! A weekly campaign is `scheduled` until its first edition opens and `running` from then on; it is never `finished`,
 //! because its series may grow: it ends when it is cancelled.
@@ -19,6 +20,7 @@ pub mod outlook;
 pub mod own_time;
 pub mod replan;
 pub mod report;
+pub mod retention;
 pub mod schedule;
 pub mod states;
 pub mod store;

@@ -1,11 +1,10 @@
 //! What became of a campaign's editions: counts that add up, with reasons, and every delivery of one edition.
 //!
-//! Reads only. `planned` comes from the planning's own count, the rest from the rows of the ledger, both out of one
-//! snapshot. The command line prints it, as tables or as JSON.
+//! Reads only. `planned` comes from the planning's own count, the rest from the rows of the ledger, or from the counts that are left
+//! of them, all out of one snapshot. The command line prints it, as tables or as JSON.
 
 use std::collections::BTreeMap;
 
-use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -63,6 +62,8 @@ pub struct EditionReport {
     /// What became of its deliveries.
     #[serde(flatten)]
     pub counts: Counts,
+    /// False when its deliveries were too old to be kept: the counts are what is left of them.
+    pub details_kept: bool,
     /// Why it is held, paused or skipped.
     #[serde(skip)]
     pub reason: Option<String>,
@@ -78,8 +79,12 @@ pub struct EditionReport {
 }
 
 /// An edition's row, for its deliveries.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EditionKey {
+    /// Its occurrence.
+    pub edition: String,
+    /// Whether its deliveries are still kept.
+    pub details_kept: bool,
     /// The first day of its month.
     pub period: Date,
     /// Its id.
@@ -89,6 +94,9 @@ pub struct EditionKey {
 /// One delivery of an edition.
 #[derive(Debug, Serialize)]
 pub struct DeliveryLine {
+    /// Whose; the next page begins after her.
+    #[serde(skip)]
+    pub subscriber_id: i64,
     /// Where it goes, in the spelling given; null for an erased person.
     pub email: Option<String>,
     /// Its state.
@@ -142,41 +150,48 @@ pub async fn find_edition(conn: &mut PgConnection, name: &str, occurrence: Optio
     let editions = editions(&mut *conn, campaign.id, occurrence).await?;
     match (editions.last(), occurrence) {
         (None, Some(edition)) => Err(unknown_edition(conn, campaign.id, name, edition).await?),
-        (latest, _) => Ok(latest.map(|edition| edition.key)),
+        (latest, _) => Ok(latest.map(|edition| edition.key.clone())),
     }
 }
 
-/// Every delivery of an edition, as they are read: a million take no more memory than one.
+/// Deliveries of an edition in the order of their subscribers, at most `limit` from the one after `after` on.
 ///
-/// `label` is the installation's, `domain` the sender's: both are part of the Message-ID.
-pub fn deliveries<'a>(
-    conn: &'a mut PgConnection,
-    edition: EditionKey,
-    label: &'a str,
-    domain: &'a str,
-) -> impl Stream<Item = sqlx::Result<DeliveryLine>> + 'a {
+/// Page by page, because one statement for all of them would keep its snapshot until a slow reader is done, and the ledger could not
+/// be vacuumed meanwhile. `label` is the installation's, `domain` the sender's: both are part of the Message-ID.
+pub async fn deliveries(
+    conn: &mut PgConnection,
+    edition: &EditionKey,
+    after: i64,
+    limit: i64,
+    (label, domain): (&str, &str),
+) -> sqlx::Result<Vec<DeliveryLine>> {
     let rows = sqlx::query!(
-        "SELECT d.id, s.address, d.state, d.reason, d.handing_over_at FROM deliveries d LEFT JOIN subscribers s ON s.id = d.subscriber_id
-        WHERE d.period = $1 AND d.edition_id = $2 ORDER BY d.subscriber_id",
+        r#"SELECT d.id, d.subscriber_id AS "subscriber_id!", s.address, d.state, d.reason, d.handing_over_at
+        FROM deliveries d LEFT JOIN subscribers s ON s.id = d.subscriber_id
+        WHERE d.period = $1 AND d.edition_id = $2 AND d.subscriber_id > $3 ORDER BY d.subscriber_id LIMIT $4"#,
         civil_to_db(edition.period),
-        edition.id
-    );
-    rows.fetch(conn).map(move |row| {
-        let row = row?;
-        Ok(DeliveryLine {
-            email: row.address,
-            state: row.state,
-            reason: row.reason,
-            message_id: message_id(Key { period: edition.period, id: row.id }, label, domain),
-            handing_over_at: row.handing_over_at.map(from_db),
-        })
-    })
+        edition.id,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let line = rows.into_iter().map(|row| DeliveryLine {
+        subscriber_id: row.subscriber_id,
+        email: row.address,
+        state: row.state,
+        reason: row.reason,
+        message_id: message_id(Key { period: edition.period, id: row.id }, label, domain),
+        handing_over_at: row.handing_over_at.map(from_db),
+    });
+    Ok(line.collect())
 }
 
 async fn editions(conn: &mut PgConnection, campaign_id: i64, occurrence: Option<&str>) -> sqlx::Result<Vec<EditionReport>> {
     let occurrence = occurrence.map(|text| Occurrence::parse(text).map_or_else(|| text.to_owned(), |occurrence| occurrence.to_string()));
     let rows = sqlx::query!(
-        r#"SELECT id, period, occurrence, state AS "state: EditionState", reason, starts_at, counted, planned FROM editions
+        r#"SELECT id, period, occurrence, state AS "state: EditionState", reason, starts_at, counted, planned,
+            NOT EXISTS (SELECT FROM edition_counts c WHERE c.edition_id = editions.id) AS "details_kept!" FROM editions
         WHERE campaign_id = $1 AND ($2::text IS NULL OR occurrence = $2) ORDER BY starts_at, id"#,
         campaign_id,
         occurrence
@@ -186,13 +201,14 @@ async fn editions(conn: &mut PgConnection, campaign_id: i64, occurrence: Option<
     Ok(rows
         .into_iter()
         .map(|row| EditionReport {
-            edition: row.occurrence,
+            edition: row.occurrence.clone(),
             state: row.state,
             counts: Counts { planned: row.planned, ..Counts::default() },
+            details_kept: row.details_kept,
             reason: row.reason,
             counted: row.counted,
             starts_at: from_db(row.starts_at),
-            key: EditionKey { period: civil_from_db(row.period), id: row.id },
+            key: EditionKey { edition: row.occurrence, details_kept: row.details_kept, period: civil_from_db(row.period), id: row.id },
         })
         .collect())
 }
@@ -201,8 +217,9 @@ async fn editions(conn: &mut PgConnection, campaign_id: i64, occurrence: Option<
 async fn count(conn: &mut PgConnection, editions: &mut [EditionReport]) -> sqlx::Result<()> {
     let (periods, ids): (Vec<_>, Vec<_>) = editions.iter().map(|edition| (civil_to_db(edition.key.period), edition.key.id)).unzip();
     let rows = sqlx::query!(
-        r#"SELECT edition_id AS "edition_id!", state, reason, count(*) AS "count!" FROM deliveries
-        WHERE period = ANY($1) AND edition_id = ANY($2) GROUP BY edition_id, state, reason"#,
+        r#"SELECT edition_id AS "edition_id!", state AS "state!", reason, count(*) AS "count!" FROM deliveries
+        WHERE period = ANY($1) AND edition_id = ANY($2) GROUP BY edition_id, state, reason
+        UNION ALL SELECT edition_id, state, nullif(reason, ''), deliveries FROM edition_counts WHERE edition_id = ANY($2)"#,
         &periods,
         &ids
     )

@@ -126,7 +126,7 @@ pub async fn handle(app: &App, job: Job) -> anyhow::Result<()> {
             people::stop::refused(pool, &app.setup.keyring, period, delivery_id, now).await?;
         }
         Job::Prune => {
-            prune::prune(pool, app.config.jobs.keep_jobs).await?;
+            prune::prune(app, now).await?;
             signup::tend::prune(&app.desk(), now).await?;
         }
         Job::Partitions => sweep::partitions(app).await?,

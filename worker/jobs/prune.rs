@@ -1,10 +1,25 @@
-//! Nothing prunes the queue's tables but this: ended jobs older than a while, then workers unseen for a day that no job names.
+//! What is deleted when its time has come: deliveries of months too old to be kept, and in the queue's tables, which nothing else prunes,
+//! ended jobs older than a while, then workers unseen for a day that no job names.
 
+use super::App;
+use crate::campaigns::retention;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{PgPool, postgres::types::PgInterval};
 use std::time::Duration;
 
-/// Deletes in portions, so that no lock is held long.
-pub(super) async fn prune(pool: &PgPool, keep: Duration) -> sqlx::Result<()> {
+/// Deletes all of it.
+pub(super) async fn prune(app: &App, now: Timestamp) -> anyhow::Result<()> {
+    let pool = &app.setup.db.pool;
+    queue(pool, app.config.jobs.keep_jobs).await?;
+    let keep = SignedDuration::try_from(app.config.retention.deliveries)?;
+    for month in retention::forget(&mut *pool.acquire().await?, keep, now).await? {
+        tracing::info!(%month, "the deliveries of a month are no longer kept, only their counts");
+    }
+    Ok(())
+}
+
+// In portions, so that no lock is held long.
+async fn queue(pool: &PgPool, keep: Duration) -> sqlx::Result<()> {
     let keep = PgInterval { months: 0, days: 0, microseconds: i64::try_from(keep.as_micros()).unwrap_or(i64::MAX) };
     loop {
         let deleted = sqlx::query(

@@ -2,9 +2,8 @@
 
 use std::io::{BufWriter, ErrorKind, Write};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use comfy_table::CellAlignment;
-use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 
 use super::super::{Context, table::table};
@@ -12,6 +11,9 @@ use super::{next, pretty, say, typed};
 use crate::campaigns::report::{self, DeliveryLine, EditionReport, Report};
 use crate::campaigns::states::{CampaignState, EditionState};
 use crate::delivery::message::Mailbox;
+
+/// Deliveries read at once.
+const PAGE: i64 = 5_000;
 
 /// Which campaign, and what of it.
 #[derive(clap::Args)]
@@ -40,11 +42,21 @@ pub(super) async fn run(conn: &mut PgConnection, args: &Args, ctx: &Context, lab
 async fn deliveries(conn: &mut PgConnection, args: &Args, ctx: &Context, label: &str) -> anyhow::Result<()> {
     let Some(edition) = report::find_edition(conn, &args.name, args.edition.as_deref()).await? else { return Ok(()) };
     let from = Mailbox::parse(&ctx.config.mail.from).context("mail.from is part of every Message-ID")?;
-    let mut lines = report::deliveries(conn, edition, label, from.address.domain());
+    ensure!(
+        edition.details_kept,
+        "the deliveries of edition {} are no longer kept (retention.deliveries): `tidings campaign report {}` has the counts",
+        edition.edition,
+        typed(&args.name)
+    );
     let mut out = BufWriter::new(std::io::stdout().lock());
-    while let Some(line) = lines.try_next().await? {
-        if let Err(error) = write(&mut out, &line, args.json) {
-            return gone(error);
+    let mut after = Some(0);
+    while let Some(last) = after {
+        let page = report::deliveries(conn, &edition, last, PAGE, (label, from.address.domain())).await?;
+        after = page.last().map(|line| line.subscriber_id);
+        for line in page {
+            if let Err(error) = write(&mut out, &line, args.json) {
+                return gone(error);
+            }
         }
     }
     match out.flush() {
@@ -118,7 +130,9 @@ fn notes(name: &str, edition: &EditionReport) -> Vec<String> {
         EditionState::Scheduled | EditionState::Planning => notes.push(format!("first mail due {} UTC", next::utc(edition.starts_at))),
         _ => {}
     }
-    if counts.unconfirmed > 0 {
+    if !edition.details_kept {
+        notes.push("who got it is no longer kept (retention.deliveries), the counts are".to_owned());
+    } else if counts.unconfirmed > 0 {
         notes.push("`tidings delivery list --state unconfirmed` shows those of which the relay's answer is unknown".to_owned());
     }
     if !counts.add_up_to(counts.planned.unwrap_or(edition.counted)) {

@@ -76,11 +76,14 @@ fn print_standing(person: &Person) {
 
 fn print_deliveries(person: &Person) {
     let deliveries = person.deliveries.iter().map(|d| {
-        let edition = [d.campaign.as_deref(), d.edition.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let edition = match (&d.campaign, &d.edition) {
+            (Some(campaign), Some(edition)) => format!("{campaign} {edition}"),
+            _ => d.mail.replace('_', " "),
+        };
         let why = [d.reason.as_deref(), d.reply.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
         [minute(d.due_at), edition, d.subject.clone().unwrap_or_default(), d.state.clone(), why]
     });
-    section("Latest deliveries", ["Due (UTC)", "Edition", "Subject", "State", "Reason"], deliveries);
+    section("Latest deliveries", ["Due (UTC)", "Edition or mail", "Subject", "State", "Reason"], deliveries);
 }
 
 fn section<const N: usize>(title: &str, header: [&str; N], rows: impl Iterator<Item = [String; N]>) {
