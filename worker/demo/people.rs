@@ -128,8 +128,8 @@ fn zone_of(number: u32) -> &'static str {
     ""
 }
 
-// Written straight into the tables: the pages on which a subscriber pauses come later, and what she had before she came here
-// was sent by another system. So not everybody is at the same tip.
+// Written straight into the tables: the pause is to last over two editions, whatever day it is, and what people had before they
+// came here was sent by another system. So not everybody is at the same tip.
 async fn set_apart(stage: &Stage) -> anyhow::Result<()> {
     let pool = &stage.db().pool;
     let until = stage.now() + SignedDuration::from_hours(24 * 12);
