@@ -1,4 +1,4 @@
-"""Checks the demo's own summary: each edition's numbers add up, and somebody was mailed."""
+"""Checks the demo's own summary: each edition's numbers add up, somebody was mailed, and somebody signed up and was welcomed."""
 
 import json
 import sys
@@ -10,4 +10,8 @@ for edition in editions:
     ends = sum(edition[state] for state in ("sent", "failed", "skipped", "unconfirmed", "cancelled", "to_do"))
     assert edition["planned"] == ends, f"{edition['edition']}: planned {edition['planned']}, accounted for {ends}"
     assert edition["sent"] > 0 and edition["to_do"] == 0, edition
+signups = report["signups"]
+sent = sum(edition["sent"] for edition in editions)
+assert report["mails"] == sent + sum(signups["mails"].values()), (report["mails"], sent, signups)
+assert signups["confirmed"] > 0 and signups["mails"]["welcome"] == signups["confirmed"], signups
 print(f"{len(editions)} editions, {sum(e['sent'] for e in editions)} mails: the numbers add up")

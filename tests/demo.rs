@@ -1,7 +1,7 @@
 //! The demo, as the real binary: its numbers add up, it goes on where it was, and it starts over when told to.
 
 use assert_cmd::Command;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::HashSet,
     fs,
@@ -48,7 +48,9 @@ fn added_up(summary: &Value) -> Vec<String> {
         assert_eq!(edition["state"], "finished", "{edition}");
     }
     let sent: i64 = editions.iter().map(|edition| number(edition, "sent")).sum();
-    assert_eq!(summary["mails"], sent, "every caught mail is a sent row of the ledger");
+    let answers = summary["signups"]["mails"].as_object().expect("mails").values();
+    let answers: i64 = answers.map(|count| count.as_i64().expect("a count")).sum();
+    assert_eq!(summary["mails"], sent + answers, "every caught mail is a sent row of the ledger");
     editions.iter().map(|edition| edition["edition"].as_str().expect("an occurrence").to_owned()).collect()
 }
 
@@ -64,16 +66,25 @@ fn the_demo_adds_up_goes_on_where_it_was_and_starts_over_when_told_to() {
         assert_eq!(reasons[reason], 1, "{reason} in {reasons}");
     }
 
+    assert_eq!(first["signups"], signups(1));
+
     let second = once(data.path(), &["--weeks", "1"]);
     let more = added_up(&second);
     assert_eq!((more.len(), &more[..2]), (3, &editions[..]));
     assert_eq!(second["editions"][0], first["editions"][0]);
+    assert_eq!(second["signups"], signups(2), "others sign up in every run");
     assert_eq!((&second["pages"], &second["inbox"]), (&first["pages"], &first["inbox"]), "links in old mails stay good");
     mails_are_one_for_each_message_id(&data.path().join("demo/mails"));
 
     let fresh = once(data.path(), &["--weeks", "1", "--subscribers", "12", "--fresh"]);
     added_up(&fresh);
     assert_eq!((fresh["editions"].as_array().map(Vec::len), number(&fresh["editions"][0], "planned")), (Some(1), 12));
+}
+
+/// After so many runs: one signs up, confirms and gets her first tip, another is reminded once.
+fn signups(runs: i64) -> Value {
+    let mails = json!({ "confirmation": 2 * runs, "reminder": runs, "welcome": runs, "weekly_tip": runs });
+    json!({ "asked": 2 * runs, "confirmed": runs, "mails": mails })
 }
 
 fn mails_are_one_for_each_message_id(mails: &Path) {
@@ -95,6 +106,7 @@ fn the_demo_stays_until_told_serves_inbox_and_pages_and_lets_no_second_one_in() 
     assert!(get(inbox, "/").contains("example.org"));
     assert!(get(inbox, "/api/mails").contains("\"total\""));
     assert!(get(pages, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(get(pages, "/subscribe").contains("<form"));
     let mail = get(inbox, "/api/mails/1");
     let link = mail.split_once(&format!("{pages}/u/")).expect("a link out").1;
     let token: String = link.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();

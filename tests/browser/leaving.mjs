@@ -2,7 +2,8 @@
 // be seen in the database, and each state of the page is looked at.
 
 import { changedTables } from "./database.mjs";
-import { ownLinks } from "./demo.mjs";
+import { awaitMail, ownLinks } from "./demo.mjs";
+import { FILLING_TAKES } from "./subscribing.mjs";
 
 /** Clicks through the unsubscribe page of a weekly mail. */
 export async function leaveAndComeBack(context, demo, database, mail, look, report) {
@@ -31,4 +32,23 @@ export async function leaveAndComeBack(context, demo, database, mail, look, repo
 async function leaveEverything(page) {
   await page.getByRole("radio", { name: /every letter/i }).check();
   return page.getByRole("button", { name: "Unsubscribe" });
+}
+
+/** Somebody else typed her address: she says so out of the confirmation. */
+export async function refuse(context, demo, database, look, report) {
+  const address = "typed.by.another@example.org";
+  const page = await context.newPage();
+  await page.goto(`${demo.pages}/subscribe`);
+  await page.locator("#email").fill(address);
+  await page.waitForTimeout(FILLING_TAKES);
+  await Promise.all([page.waitForNavigation(), page.locator("main form button").click()]);
+  const mail = await awaitMail(demo, address, "confirmation");
+  await page.goto(ownLinks(mail, demo.pages).find((link) => link.includes("/confirm/")));
+  const before = await database.fingerprint();
+  await Promise.all([page.waitForNavigation(), page.locator("form:has([value=refuse]) button").click()]);
+  const changed = changedTables(before, await database.fingerprint());
+  report.expect(changed.includes("suppressions"), "“This was not me” suppresses nothing");
+  await look(page, "confirm-refused");
+  await page.close();
+  report.step("a sign-up refused");
 }

@@ -7,12 +7,16 @@ import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { openDatabase } from "./database.mjs";
 import { startDemo } from "./demo.mjs";
-import { leaveAndComeBack } from "./leaving.mjs";
+import { tryHostileValues } from "./hostile.mjs";
+import { leaveAndComeBack, refuse } from "./leaving.mjs";
 import { newLook } from "./look.mjs";
 import { lookAtInbox, lookAtMails } from "./mails.mjs";
+import { changeHerMind, takeHerDataAndGo } from "./preferring.mjs";
+import { askTooOften, lookAtPublicPages } from "./publicpages.mjs";
 import { newReport } from "./report.mjs";
 import { oneMailOfEachKind, scan } from "./scanner.mjs";
 import { checkTheChecks } from "./selfcheck.mjs";
+import { wholeWay } from "./subscribing.mjs";
 import { newContext } from "./watch.mjs";
 
 const { values: options } = parseArgs({
@@ -25,18 +29,7 @@ const browser = await chromium.launch({ executablePath: options.chromium, args: 
 const demo = await startDemo(options.binary, 2, 30);
 try {
   report.step(`the demo serves ${demo.pages} and ${demo.inbox}`);
-  const database = await openDatabase(demo);
-  const look = await newLook(report, options.screenshots);
-  await checkTheChecks(browser, database, report);
-
-  const context = await newContext(browser, report, { own: [demo.pages, demo.inbox], strict: [demo.pages] });
-  const kinds = await oneMailOfEachKind(demo, database);
-  await scan(context, demo, database, kinds, report);
-  await leaveAndComeBack(context, demo, database, kinds.get("weekly_tip"), look, report);
-  await lookAtMails(context, kinds, look, report);
-  await lookAtInbox(context, demo, look, report);
-  await context.finish();
-  report.step(`${look.looks.count} looks`);
+  await everything(await openDatabase(demo), await newLook(report, options.screenshots));
 } catch (error) {
   report.fail(`it ended early: ${error.stack}`);
 } finally {
@@ -48,3 +41,39 @@ if (report.failures.length > 0) {
   process.exit(1);
 }
 report.step("no failure");
+
+async function everything(database, look) {
+  await checkTheChecks(browser, database, report);
+  const own = [demo.pages, demo.inbox];
+  const context = await newContext(browser, report, { own, strict: [demo.pages], timezoneId: "Europe/Lisbon" });
+  const scriptless = await newContext(browser, report, { own, strict: [demo.pages], scripts: false, timezoneId: "Europe/Lisbon" });
+  // A second topic, so that there is something to choose.
+  await database.ask("INSERT INTO topics (slug, name, description) VALUES ('news', 'News of the house', 'Now and then, when there is some.')");
+
+  await lookAtPublicPages(context, demo, await known(database), look, report);
+  const kinds = await oneMailOfEachKind(demo, database);
+  await scan(context, demo, database, kinds, report);
+  await leaveAndComeBack(context, demo, database, kinds.get("weekly_tip"), look, report);
+
+  const ana = await wholeWay(context, demo, database, { address: "with.scripts@example.org", name: "With Scripts", scripts: true, look }, report);
+  await changeHerMind(ana, look, report);
+  const ben = await wholeWay(scriptless, demo, database, { address: "without.scripts@example.org", name: "Without Scripts", scripts: false }, report);
+  await takeHerDataAndGo(ben, look, report);
+  await refuse(context, demo, database, look, report);
+  await tryHostileValues(context, demo, database, report);
+
+  await lookAtMails(context, await oneMailOfEachKind(demo, database), look, report);
+  await lookAtInbox(context, demo, look, report);
+  await askTooOften(context, demo, look, report);
+  await scriptless.finish();
+  await context.finish();
+  report.step(`${look.looks.count} looks, ${context.requestsSoFar() + scriptless.requestsSoFar()} requests, none to a foreign host`);
+}
+
+// Somebody who gets letters and never asked for anything by herself.
+async function known(database) {
+  const rows = await database.ask(`SELECT s.address FROM subscribers s JOIN subscriptions p ON p.subscriber_id = s.id AND p.standing = 'confirmed'
+    WHERE s.address IS NOT NULL AND s.address NOT LIKE 'gone.%' AND NOT EXISTS (SELECT FROM signups g WHERE g.subscriber_id = s.id)
+      AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = s.id AND x.lifted_at IS NULL) ORDER BY s.id DESC LIMIT 1`);
+  return rows[0][0];
+}

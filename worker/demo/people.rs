@@ -128,11 +128,11 @@ fn zone_of(number: u32) -> &'static str {
     ""
 }
 
-// Written straight into the tables: the pages on which a subscriber pauses come later, and what she had before she came here
-// was sent by another system. So not everybody is at the same tip.
+// Written straight into the tables: the pause is to last over two editions, whatever day it is, and what people had before they
+// came here was sent by another system. So not everybody is at the same tip.
 async fn set_apart(stage: &Stage) -> anyhow::Result<()> {
     let pool = &stage.db().pool;
-    let until = stage.now() + SignedDuration::from_hours(24 * 12);
+    let until = stage.now() + SignedDuration::from_hours(24 * 15);
     sqlx::query!(
         "UPDATE subscribers SET paused_until = $1 WHERE id = (SELECT id FROM subscribers ORDER BY id LIMIT 1 OFFSET 1)",
         to_db(until)
@@ -166,7 +166,7 @@ async fn create_campaign(stage: &Stage, screen: &Screen) -> anyhow::Result<()> {
         late: Late::Ask,
         tolerance: SignedDuration::try_from(delivery.tolerance).context("delivery.tolerance")?,
         deadline: SignedDuration::try_from(delivery.deadline).context("delivery.deadline")?,
-        first_tip: FirstTip::Next,
+        first_tip: FirstTip::AtOnce,
     };
     campaign::create(&mut *stage.db().pool.acquire().await?, weekly, stage.now()).await?;
     screen.line(format_args!("campaign  `{CAMPAIGN}`: Tuesdays at 09:00, where each subscriber lives"));
