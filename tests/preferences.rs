@@ -202,3 +202,47 @@ async fn two_editions_under_way_at_once_give_nobody_a_tip_twice_or_two_within_72
     story.send().await;
     assert_eq!(story.outcome("2026-01-27").await, ["Ana: sent 2"]);
 }
+
+#[tokio::test]
+async fn an_operator_changes_the_same_things_by_the_same_functions() {
+    let story = crate::support::story::Story::new().await;
+    story.tips(1).await;
+    story.subscribers(1).await;
+    let edit = ["subscriber", "edit", "person-1@example.org"];
+    let all = [
+        &edit[..],
+        &[
+            "--name",
+            "Ana",
+            "--zone",
+            "europe/berlin",
+            "--weekday",
+            "fri",
+            "--hour",
+            "7",
+            "--stage-date",
+            "2026-01-02",
+            "--pause-weeks",
+            "2",
+        ],
+    ];
+    assert_eq!(story.tidings(&all.concat()).await, "person-1@example.org: changed name, zone, weekday and hour, stage date, pause.\n");
+    let again = [&edit[..], &["--weekday", "Friday", "--json"]];
+    assert_eq!(story.tidings(&again.concat()).await, "{\"changed\":[],\"email\":\"person-1@example.org\"}\n");
+    assert_eq!(
+        story.tidings(&[&edit[..], &["--resume", "--hour", ""]].concat()).await,
+        "person-1@example.org: changed weekday and hour, pause.\n"
+    );
+    for (wrong, word) in [
+        (&["--weekday", "someday"][..], "such as `Tue`"),
+        (&["--hour", "25"], "0 to 23"),
+        (&["--zone", "Berlin"], "Europe/Berlin"),
+        (&[], "say what to change"),
+    ] {
+        let said = story.tidings_refuses(&[&edit[..], wrong].concat()).await;
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(story.tidings_refuses(&["subscriber", "edit", "nobody@example.org", "--resume"]).await.contains("is no subscriber"));
+    assert_eq!(story.number("SELECT count(*) FROM subscriber_events WHERE source = 'operator'").await, 7);
+    assert_eq!(story.number("SELECT count(*) FROM operator_acts WHERE act = 'subscriber edited'").await, 7);
+}

@@ -5,6 +5,7 @@ mod confirming;
 mod desk;
 mod limits;
 mod pages;
+mod preferences;
 mod signing_up;
 
 use jiff::SignedDuration;

@@ -2,6 +2,7 @@
 //!
 //! Whole addresses are printed: this is the operator's own terminal. Logs mask them.
 
+mod edit;
 mod erase;
 mod export;
 mod proof;
@@ -65,6 +66,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Change what a person prefers, on her behalf: name, zone, day and hour, stage date, pause
+    Edit(edit::Args),
     /// Show what is known of one person: standing, consents, suppressions, deliveries, what comes next
     Show(show::Args),
     /// Print everything that is kept about one person, as JSON
@@ -87,6 +90,7 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Export(args) => export::run(&args, ctx).await,
         Command::Proof(args) => proof::run(&args, ctx).await,
         Command::Erase(args) => erase::run(&args, ctx).await,
+        Command::Edit(args) => edit::run(&args, ctx).await,
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Web {
     db: Db,
     keyring: Keyring,
     site: Arc<Site>,
+    languages: Arc<[String]>,
     rules: Arc<config::Signup>,
     proxies: Arc<Networks>,
     logo: Option<Arc<logo::Logo>>,
@@ -64,6 +65,7 @@ impl Web {
             db,
             keyring,
             site: Arc::new(Site::of(&config.site)?),
+            languages: config.site.languages.clone().into(),
             rules: Arc::new(config.signup.clone()),
             proxies: Arc::new(Networks::parse(&config.web.trusted_proxies)?),
             logo: logo::read(&config.site.logo)?.map(Arc::new),
@@ -95,6 +97,7 @@ fn routes() -> Router<Web> {
         .route("/subscribe", get(public::subscribe::show).post(public::subscribe::act))
         .route("/confirm/{token}", get(public::confirm::show).post(public::confirm::act))
         .route("/preferences", get(public::link::show).post(public::link::act))
+        .route("/preferences/{token}", get(public::preferences::show).post(public::preferences::act))
         .route("/u/{token}", get(public::unsubscribe::show).post(public::unsubscribe::act))
         .route("/api/v1/subscriptions", post(api::subscriptions::add))
         .route("/style.css", get(pages::style))

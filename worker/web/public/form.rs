@@ -42,6 +42,11 @@ impl Fields {
         self.all(name).next().unwrap_or_default()
     }
 
+    /// Whether a field of this name was posted, empty or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
     /// Every field of this name that says something.
     pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())

@@ -6,6 +6,7 @@ mod form;
 pub(super) mod home;
 pub(super) mod link;
 mod post;
+pub(super) mod preferences;
 pub(super) mod subscribe;
 pub(super) mod unsubscribe;
 mod zones;
