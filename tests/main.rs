@@ -21,6 +21,7 @@ mod relay;
 mod scanners;
 mod schedule;
 mod sending;
+mod signup;
 mod stop;
 mod stops_while_sending;
 mod sums;
