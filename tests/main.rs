@@ -24,6 +24,7 @@ mod retention;
 mod scanners;
 mod schedule;
 mod sending;
+mod signup;
 mod stop;
 mod stops_while_sending;
 mod sums;
