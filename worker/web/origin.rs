@@ -61,7 +61,9 @@ mod tests {
 
     fn seen(peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
         let mut headers = HeaderMap::new();
-        forwarded.iter().for_each(|line| drop(headers.append(FORWARDED, HeaderValue::from_str(line).unwrap())));
+        for line in forwarded {
+            headers.append(FORWARDED, HeaderValue::from_str(line).unwrap());
+        }
         let proxies = Networks::parse(&proxies.iter().map(|proxy| (*proxy).to_owned()).collect::<Vec<_>>()).unwrap();
         client(peer.parse().unwrap(), &headers, &proxies).to_string()
     }
