@@ -7,20 +7,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
 
-use super::store;
 use crate::base::time::{civil_to_db, to_db};
 use crate::base::zone;
 use crate::delivery::ledger::claim::BETWEEN_TIPS;
 use crate::delivery::transactional::{Basis, Tip, Transactional, enqueue};
-
-/// When the next regular edition comes to somebody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Regular {
-    /// When it is due for her.
-    pub at: Timestamp,
-    /// The IANA name of the zone that it is reckoned in.
-    pub zone: String,
-}
 
 /// Gives her the first tip of each of these topics whose campaign gives it at once; the ids of the topics that have one.
 pub async fn give(conn: &mut PgConnection, subscriber_id: i64, topics: &[i64], now: Timestamp) -> sqlx::Result<Vec<i64>> {
@@ -40,19 +30,6 @@ pub async fn give(conn: &mut PgConnection, subscriber_id: i64, topics: &[i64], n
         }
     }
     Ok(given)
-}
-
-/// When the next regular edition of a topic comes to her, if there is to be one.
-pub async fn next_regular(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64, now: Timestamp) -> sqlx::Result<Option<Regular>> {
-    let campaigns = store::all(conn).await?.into_iter().filter(|campaign| campaign.topic_id == topic_id);
-    let own = zone_of(conn, subscriber_id).await?;
-    let next = campaigns.filter_map(|campaign| {
-        let (schedule, day) = (campaign.schedule().ok()?, campaign.next?.occurrence);
-        let own = own.clone().filter(|_| campaign.subscriber_zone).and_then(|name| Some((zone::find(&name).ok()?, name)));
-        let (zone, name) = own.unwrap_or((schedule.zone.clone(), campaign.zone.clone()));
-        Some(Regular { at: schedule.due_at(day, &zone), zone: name }).filter(|next| next.at > now)
-    });
-    Ok(next.min_by_key(|next| next.at))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use super::stop::{self, Source, StopError, Whom};
 use crate::{
     audience::{consent::Act, suppression::Kind},
     base::{database::is_to_be_retried, keys::Keyring},
-    campaigns::first_tip,
+    campaigns::{first_tip, outlook},
     delivery::transactional::{self, Basis, Transactional},
     signup::{
         PendingState,
@@ -97,7 +97,11 @@ async fn confirm_once(pool: &PgPool, keyring: &Keyring, signup_id: i64, now: Tim
     let Some(signup) = signups::signup(&mut tx, signup_id).await? else { return Ok(None) };
     let suppressed = signups::is_suppressed(&mut tx, signup.subscriber_id).await?;
     let mut arrival = Arrival { state: signup.state(now), changed: false, subscriber_id: signup.subscriber_id, suppressed };
-    let (PendingState::Open, Some(key)) = (arrival.state, key) else { return Ok(Some(arrival)) };
+    // Erased meanwhile: there is nobody left to confirm it.
+    let Some(key) = key else { return Ok(Some(Arrival { state: PendingState::Expired, ..arrival })) };
+    if arrival.state != PendingState::Open {
+        return Ok(Some(arrival));
+    }
     settle(&mut tx, keyring, &key, &signup, now).await?;
     welcome(&mut tx, &signup, suppressed, now).await?;
     tx.commit().await?;
@@ -133,14 +137,15 @@ async fn welcome(conn: &mut PgConnection, signup: &Signup, suppressed: bool, now
     let topics = signups::topics(conn, &signup.topics).await?;
     let Some(first) = topics.first() else { return Ok(()) };
     let at_once = if suppressed { Vec::new() } else { first_tip::give(conn, signup.subscriber_id, &signup.topics, now).await? };
-    let mut coming = Vec::new();
-    for topic in &topics {
+    let regular = outlook::next_for(conn, signup.subscriber_id, now).await?;
+    let coming = topics.iter().filter_map(|topic| {
         if at_once.contains(&topic.id) {
-            coming.push(json!({ "topic": topic.name, "at": null, "zone": null }));
-        } else if let Some(next) = first_tip::next_regular(conn, signup.subscriber_id, topic.id, now).await? {
-            coming.push(json!({ "topic": topic.name, "at": next.at, "zone": next.zone }));
+            return Some(json!({ "topic": topic.name, "at": null, "zone": null }));
         }
-    }
+        let next = regular.iter().filter(|next| next.topic_name == topic.name && next.next_at.is_some()).min_by_key(|next| next.next_at)?;
+        Some(json!({ "topic": topic.name, "at": next.next_at, "zone": next.zone }))
+    });
+    let coming: Vec<serde_json::Value> = coming.collect();
     let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
     let mail = Transactional {
         owner: &signup.owner(),
