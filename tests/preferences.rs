@@ -166,9 +166,11 @@ async fn each_is_due_on_her_own_day_and_hour_and_the_edition_waits_for_the_last(
         story.outcome(SECOND).await,
         ["a plain: sent 2", "b evening: queued 2", "c friday: queued 2", "d before: queued 2", "e monday 7 in Tokyo: queued 2"]
     );
-    story.sweep_at("2026-01-27T08:00:00Z").await;
-    story.send().await;
-    assert_eq!(story.edition(SECOND).await.counts.sent, 5);
+    for instant in ["20T18:00", "23T09:00", "25T22:00", "27T08:00"] {
+        story.sweep_at(&format!("2026-01-{instant}:00Z")).await;
+        story.send().await;
+    }
+    assert_eq!((story.edition(SECOND).await.counts.sent, story.states().await[SECOND].as_str()), (5, "finished"));
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn may_be_mailed(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Res
     .await
 }
 
-// The open editions of her topics, in the order in which they began. Those that are being planned are written to: a planner
+// The open editions of her topics, in the order in which they began. Those whose planning is yet to come to her are written to: a planner
 // whose snapshot is older than that has to begin its slice anew, and then sees what she changed.
 async fn hold_editions(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<Vec<Edition>> {
     sqlx::query!(
@@ -72,9 +72,13 @@ async fn hold_editions(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Res
     )
     .fetch_all(&mut *conn)
     .await?;
-    sqlx::query!("UPDATE editions SET planned_up_to = planned_up_to WHERE id = ANY($1) AND planned IS NULL", &ids)
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query!(
+        "UPDATE editions SET planned_up_to = planned_up_to WHERE id = ANY($1) AND planned IS NULL AND planned_up_to < $2",
+        &ids,
+        subscriber_id
+    )
+    .execute(&mut *conn)
+    .await?;
     let rows = sqlx::query_as!(
         EditionRow,
         r#"SELECT e.id, e.period, e.occurrence, e.by_operator, e.state = 'running' AS "running!", e.starts_at, e.counted, e.planned_up_to,

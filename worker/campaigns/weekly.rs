@@ -25,6 +25,8 @@ const SLICE: i64 = 5_000;
 const BULK: i64 = 20_000;
 /// A slice that lost against another transaction is tried again so often.
 const TRIES: usize = 20;
+/// After so many of them people's changes wait until the slice is written.
+const PATIENCE: usize = 3;
 
 /// How far the planning of an edition has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub async fn plan_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp
     let mut tries = 0;
     loop {
         tries += 1;
-        match try_slice(conn, edition_id, now).await {
+        match try_slice(conn, edition_id, tries > PATIENCE, now).await {
             Err(error) if tries < TRIES && lost(&error) => tracing::debug!(edition_id, %error, "a slice is planned again"),
             Ok(progress) if progress.done && progress.counted >= BULK => {
                 analyze(conn, edition_id).await?;
@@ -123,8 +125,12 @@ pub fn lost(error: &sqlx::Error) -> bool {
     is_to_be_retried(error) || violated(error) == Some("segments_given_key")
 }
 
-async fn try_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Progress> {
+async fn try_slice(conn: &mut PgConnection, edition_id: i64, alone: bool, now: Timestamp) -> sqlx::Result<Progress> {
     let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+    if alone {
+        // Every change of what a person prefers writes there. The lock goes before the first snapshot, which then sees them all.
+        sqlx::raw_sql("LOCK TABLE subscriber_events IN SHARE MODE").execute(&mut *tx).await?;
+    }
     // Planned for the slice at hand: a plan for any slice, made before there are statistics, can be quadratic.
     sqlx::raw_sql("SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
     let Some(edition) = lock(&mut tx, edition_id).await? else {
