@@ -12,6 +12,7 @@ mod doubt;
 mod downtime;
 mod erase;
 mod faults;
+mod import;
 mod layers;
 mod message;
 mod notices;

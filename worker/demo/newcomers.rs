@@ -39,9 +39,16 @@ async fn confirm(stage: &Stage, address: &str, screen: &Screen) -> anyhow::Resul
     http::send(&link, &[("act", "confirm")]).await.context("the button of the confirmation")?;
     settle(stage).await?;
     let mails = mails_to(stage, address);
-    ensure!(mails.len() == 3, "a confirmation, a welcome and a first tip were expected in the inbox of {address}: {} mails came", mails.len());
+    ensure!(
+        mails.len() == 3,
+        "a confirmation, a welcome and a first tip were expected in the inbox of {address}: {} mails came",
+        mails.len()
+    );
     let tip = first_tip(stage, address, &mails).await?;
-    screen.line(format_args!("          one signs up on {}/subscribe: the confirmation is caught, its link opened, its button pressed", stage.pages));
+    screen.line(format_args!(
+        "          one signs up on {}/subscribe: the confirmation is caught, its link opened, its button pressed",
+        stage.pages
+    ));
     screen.line(format_args!("          then come the welcome and her first tip, “{}”", tip.subject));
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod arrival;
 pub mod erase;
 pub mod export;
 pub mod person;
-pub mod proof;
 pub mod preferences;
+pub mod proof;
 pub mod stop;
+pub mod unimport;
