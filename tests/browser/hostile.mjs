@@ -26,12 +26,12 @@ export async function tryHostileValues(context, demo, database, report) {
   await page.locator("[name=topics]").evaluateAll((boxes) => boxes.forEach((box) => (box.checked = true)));
   await send(page);
   const confirmation = await awaitMail(demo, address, "confirmation for a hostile name");
-  await openMail(context, confirmation, TOPIC, report);
+  await openMail(context, confirmation, report);
   await page.goto(ownLinks(confirmation, demo.pages).find((link) => link.includes("/confirm/")));
   await shows(page, TOPIC, report);
   await page.locator("form:has([value=confirm]) button").click();
   const welcome = await awaitMail(demo, address, "welcome for a hostile name", (mail) => ownLinks(mail, demo.pages).some((link) => link.includes("/u/")));
-  await openMail(context, welcome, TOPIC, report);
+  await openMail(context, welcome, report);
   await page.goto(ownLinks(welcome, demo.pages).find((link) => link.includes("/u/")));
   await page.goto(ownLinks(welcome, demo.pages).find((link) => link.includes("/preferences/")));
   await shows(page, TOPIC, report);
@@ -64,10 +64,12 @@ async function fieldHas(page, text) {
   return page.locator("input").evaluateAll((inputs, wanted) => inputs.some((input) => input.value === wanted), text);
 }
 
-async function openMail(context, mail, text, report) {
+async function openMail(context, mail, report) {
   const page = await context.newPage();
   await page.setContent(mail.html, { waitUntil: "load" });
   await page.waitForTimeout(300);
-  report.expect((await page.evaluate(() => document.body.textContent)).includes(text), "a mail does not show a hostile topic as it is named");
+  // A mail leaves out what turns the direction of reading.
+  const text = await page.evaluate(() => document.body.textContent);
+  report.expect(text.includes(TOPIC.replace("\u202e", "")), "a mail does not show a hostile topic as it is named");
   await page.close();
 }

@@ -40,6 +40,7 @@ export async function refuse(context, demo, database, look, report) {
   const page = await context.newPage();
   await page.goto(`${demo.pages}/subscribe`);
   await page.locator("#email").fill(address);
+  for (const box of await page.locator("[name=topics]").all()) await box.check();
   await page.waitForTimeout(FILLING_TAKES);
   await Promise.all([page.waitForNavigation(), page.locator("main form button").click()]);
   const mail = await awaitMail(demo, address, "confirmation");

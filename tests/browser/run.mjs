@@ -17,7 +17,7 @@ import { newReport } from "./report.mjs";
 import { oneMailOfEachKind, scan } from "./scanner.mjs";
 import { checkTheChecks } from "./selfcheck.mjs";
 import { wholeWay } from "./subscribing.mjs";
-import { newContext } from "./watch.mjs";
+import { newContext, path } from "./watch.mjs";
 
 const { values: options } = parseArgs({
   options: { binary: { type: "string" }, screenshots: { type: "string" }, chromium: { type: "string", default: "/usr/bin/chromium" } },
@@ -32,6 +32,7 @@ try {
   await everything(await openDatabase(demo), await newLook(report, options.screenshots));
 } catch (error) {
   report.fail(`it ended early: ${error.stack}`);
+  await picturesOfTheEnd();
 } finally {
   await browser.close();
   await demo.end();
@@ -68,6 +69,15 @@ async function everything(database, look) {
   await scriptless.finish();
   await context.finish();
   report.step(`${look.looks.count} looks, ${context.requestsSoFar() + scriptless.requestsSoFar()} requests, none to a foreign host`);
+}
+
+// What the browser shows when the suite ends early.
+async function picturesOfTheEnd() {
+  const pages = browser.contexts().flatMap((context) => context.pages());
+  for (const [index, page] of pages.entries()) {
+    console.error(`  open then: ${path(page.url())} “${await page.title()}”`);
+    if (options.screenshots) await page.screenshot({ path: `${options.screenshots}/the-end-${index}.png`, fullPage: true });
+  }
 }
 
 // Somebody who gets letters and never asked for anything by herself.

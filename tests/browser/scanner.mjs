@@ -3,6 +3,7 @@
 
 import { mailsOf, ownLinks, readMail } from "./demo.mjs";
 import { changedTables } from "./database.mjs";
+import { path } from "./watch.mjs";
 
 const SCRIPTS_RUN_FOR = 5_000;
 
@@ -47,6 +48,6 @@ async function askPlainly(link, kind, report) {
 async function open(context, link, kind, report) {
   const page = await context.newPage();
   const answer = await page.goto(link, { waitUntil: "load" });
-  report.expect(answer.status() === 200 && page.url() === link, `a link of the mail ${kind} leads to ${answer.status()} ${page.url()}`);
+  report.expect(answer.status() === 200 && page.url() === link, `a link of the mail ${kind} leads to ${answer.status()} on ${path(page.url())}`);
   return page;
 }
