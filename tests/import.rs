@@ -134,7 +134,7 @@ async fn an_export_is_safe_in_a_spreadsheet_and_comes_back_whole() {
     run(&app, "UPDATE subscribers SET name = '''''-' WHERE address LIKE 'p5%'").await;
     run(&app, "UPDATE subscribers SET zone = 'Europe/London', stage_date = '2026-01-31', weekday = 2, hour = 9, language = 'en' WHERE address LIKE 'p1@%'").await;
     let mut file = Vec::new();
-    let written = export::subscribers(&mut *app.db.pool.acquire().await.expect("a connection"), Some(back.id), &mut file).await;
+    let written = export::subscribers(&mut app.db.pool.acquire().await.expect("a connection"), Some(back.id), &mut file).await;
     assert_eq!(written.expect("an export"), 11);
     let file = String::from_utf8(file).expect("UTF-8");
     insta::assert_snapshot!(file.replace('\r', ""), @"");

@@ -269,17 +269,23 @@ async fn people(desk: &Desk) {
             .bind(&email)
             .execute(pool)
             .await
-            .unwrap();
+            .expect("it is written");
         let id = desk.count("SELECT max(id) FROM subscribers").await;
-        sqlx::query("INSERT INTO subscriptions VALUES ($1, 1, 'confirmed', now())").bind(id).execute(pool).await.unwrap();
-        let address = EmailAddress::parse(&email).unwrap();
+        sqlx::query("INSERT INTO subscriptions VALUES ($1, 1, 'confirmed', now())").bind(id).execute(pool).await.expect("it is written");
+        let address = EmailAddress::parse(&email).expect("one of ours");
         match *who {
             "confirmed" => {}
-            "unsubscribed" => drop(stop::unsubscribe(pool, keyring, id, Scope::Topic(1), Source::Page, desk.app.now()).await.unwrap()),
-            "everything" => drop(stop::unsubscribe(pool, keyring, id, Scope::Everything, Source::Page, desk.app.now()).await.unwrap()),
+            "unsubscribed" => {
+                drop(stop::unsubscribe(pool, keyring, id, Scope::Topic(1), Source::Page, desk.app.now()).await.expect("it is written"))
+            }
+            "everything" => {
+                drop(stop::unsubscribe(pool, keyring, id, Scope::Everything, Source::Page, desk.app.now()).await.expect("it is written"))
+            }
             kind => {
-                let kind: Kind = Kind::parse(kind).unwrap();
-                stop::suppress(pool, keyring, Whom::Address(&address), kind, "a test", Source::Operator, desk.app.now()).await.unwrap();
+                let kind: Kind = Kind::parse(kind).expect("one of ours");
+                stop::suppress(pool, keyring, Whom::Address(&address), kind, "a test", Source::Operator, desk.app.now())
+                    .await
+                    .expect("it is written");
             }
         }
     }
