@@ -34,7 +34,7 @@ fn a_context_that_does_not_fit_is_refused_and_names_what_is_wrong() {
         ("topics", json!([]), "at least one"),
         ("topics", json!([" \u{202e}"]), "at least one"),
         ("zone", json!("Europe/Nowhere"), "no time zone"),
-        ("expires", json!("tomorrow"), "tomorrow"),
+        ("expires", json!("tomorrow"), "as year"),
         ("signup", json!("41"), "invalid type"),
     ] {
         let mut changed = whole.clone();
