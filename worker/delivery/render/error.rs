@@ -55,7 +55,7 @@ pub enum RenderError {
         part: &'static str,
     },
     /// The HTML part would be cut by the reader's mail program.
-    #[error("template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten what it says")]
+    #[error("template `{template}` gives an HTML part of {bytes} bytes; at most {MAX_HTML} are shown whole: shorten the tip")]
     TooLarge {
         /// The template.
         template: &'static str,
