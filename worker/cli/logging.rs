@@ -6,12 +6,7 @@
 use crate::base::config::Config;
 use std::io::IsTerminal;
 use tracing::{Level, Metadata};
-use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Starts logging; a second call changes nothing.
 pub(crate) fn start(config: &Config) {
@@ -26,11 +21,13 @@ pub(super) fn start_quietly() {
 
 fn start_with(usual: &str, json: bool) {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let filter = chosen.and(filter_fn(is_safe));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let layer = if json { layer.json().with_filter(filter).boxed() } else { layer.with_filter(filter).boxed() };
+    let layer = if json { layer.json().boxed() } else { layer.boxed() };
+    // The filters stand beside the layer, not in it (`with_filter`): there, a mere question whether something would be logged,
+    // as sqlx puts one after each query, makes the next event of that thread vanish, warnings included.
+    let subscriber = tracing_subscriber::registry().with(layer).with(chosen).with(filter_fn(is_safe));
     // Err: a subscriber stands already.
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let _ = subscriber.try_init();
 }
 
 // Of other crates: hyper and h2 say headers and paths, which are links to a person's page; lettre and rustls what goes over
