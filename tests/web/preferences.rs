@@ -153,7 +153,7 @@ async fn ticking_topics_is_her_own_act_with_the_words_kept_and_unticking_is_a_st
     let words = "SELECT wording FROM consents WHERE act = 'confirmed'";
     assert_eq!(
         hers.texts(words).await,
-        ["I want Example Press to send me “News” by email. I can stop this at any time with the link in every mail."]
+        ["I want Example Press to send me its letters by email. I can stop this at any time with the link in every mail."]
     );
     assert_eq!(hers.said("act=topics&shown=1&shown=2&topics=2").await, "Nothing was changed: it stood like that already.");
     // What was not shown is not touched, and what is closed is not to be had.

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use sqlx::{PgConnection, PgPool};
 
 pub use crate::audience::consent::Source;
-pub use topics::{Choice, choose};
+pub use topics::{Choice, choose, words};
 
 /// For how many weeks a person can pause.
 pub const PAUSES: [i64; 4] = [1, 2, 4, 8];

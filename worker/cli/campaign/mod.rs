@@ -125,7 +125,8 @@ pub(super) struct Weekly {
     /// The IANA time zone, such as Europe/London
     #[arg(long)]
     zone: String,
-    /// At that time in each subscriber's own zone; --zone is for those without one
+    /// At that time in each subscriber's own zone; --zone is for those without one. A day or an hour that she chose herself goes
+    /// before the rule's, with or without this: her letter comes in the week that begins at the rule's time
     #[arg(long)]
     subscriber_zone: bool,
     /// What is done with what is late by more than its tolerance: hold it and ask, skip it, or fire it all the same

@@ -100,31 +100,25 @@ pub(super) async fn insert_event(
 }
 
 /// Subscribes a person, whose row the caller holds, to those of the topics that are offered and that she is not subscribed to;
-/// ids and names come back. Nobody who is suppressed or left everything is subscribed to anything.
-pub(super) async fn join_topics(
-    conn: &mut PgConnection,
-    subscriber_id: i64,
-    topics: &[i64],
-    now: Timestamp,
-) -> sqlx::Result<Vec<(i64, String)>> {
-    let rows = sqlx::query!(
-        r#"WITH joined AS (
-            INSERT INTO subscriptions (subscriber_id, topic_id, standing, changed_at)
-            SELECT $1, t.id, 'confirmed', $3 FROM topics t
-            WHERE t.id = ANY($2) AND (t.open OR EXISTS (
-                    SELECT FROM subscriptions o WHERE o.subscriber_id = $1 AND o.topic_id = t.id AND o.standing <> 'unconfirmed' AND o.changed_at > $4))
-                AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = $1 AND x.lifted_at IS NULL)
-            ORDER BY t.id
-            ON CONFLICT (subscriber_id, topic_id) DO UPDATE SET standing = 'confirmed', changed_at = excluded.changed_at
-                WHERE subscriptions.standing <> 'confirmed'
-            RETURNING topic_id)
-        SELECT t.id, t.name FROM joined JOIN topics t ON t.id = joined.topic_id ORDER BY t.id"#,
+/// their ids come back. Nobody who is suppressed or left everything is subscribed to anything.
+pub(super) async fn join_topics(conn: &mut PgConnection, subscriber_id: i64, topics: &[i64], now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "INSERT INTO subscriptions (subscriber_id, topic_id, standing, changed_at)
+        SELECT $1, t.id, 'confirmed', $3 FROM topics t
+        WHERE t.id = ANY($2) AND (t.open OR EXISTS (
+                SELECT FROM subscriptions o WHERE o.subscriber_id = $1 AND o.topic_id = t.id AND o.standing <> 'unconfirmed' AND o.changed_at > $4))
+            AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = $1 AND x.lifted_at IS NULL)
+        ORDER BY t.id
+        ON CONFLICT (subscriber_id, topic_id) DO UPDATE SET standing = 'confirmed', changed_at = excluded.changed_at
+            WHERE subscriptions.standing <> 'confirmed'
+        RETURNING topic_id",
         subscriber_id,
         topics,
         to_db(now),
         to_db(now - UNDO)
-    );
-    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.name)).collect())
+    )
+    .fetch_all(conn)
+    .await
 }
 
 // The topics that are offered to everyone, those that she has, and those that she left so lately that it may have been a mistake.

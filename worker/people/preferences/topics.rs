@@ -35,18 +35,26 @@ pub struct Chosen {
     pub left: usize,
 }
 
-/// Makes the topics that she was `shown` those that she `wants`; others are not touched. The words that she agreed to are
-/// kept with each that she joins. Done in the database before it returns.
+/// The exact words beside the button, for the topics that a page shows.
+pub fn words(publisher: &str, shown: &[&Choice]) -> String {
+    match shown {
+        [one] => wording(publisher, &[&one.name]),
+        _ => wording(publisher, &[]),
+    }
+}
+
+/// Makes the topics that she was `shown` those that she `wants`; others are not touched. The `words` that stood beside the
+/// button are kept with each that she joins. Done in the database before it returns.
 pub async fn choose(
     pool: &PgPool,
     keyring: &Keyring,
-    publisher: &str,
+    words: &str,
     subscriber_id: i64,
     shown: &BTreeSet<i64>,
     wants: &BTreeSet<i64>,
     now: Timestamp,
 ) -> Result<Chosen, PreferencesError> {
-    let joined = join(pool, publisher, subscriber_id, &shown.intersection(wants).copied().collect::<Vec<_>>(), now).await?;
+    let joined = join(pool, words, subscriber_id, &shown.intersection(wants).copied().collect::<Vec<_>>(), now).await?;
     let mut left = 0;
     for topic_id in shown.difference(wants) {
         let stopped = stop::unsubscribe(pool, keyring, subscriber_id, Scope::Topic(*topic_id), Source::Page, now).await;
@@ -55,16 +63,15 @@ pub async fn choose(
     Ok(Chosen { joined, left })
 }
 
-async fn join(pool: &PgPool, publisher: &str, subscriber_id: i64, topics: &[i64], now: Timestamp) -> Result<usize, PreferencesError> {
+async fn join(pool: &PgPool, words: &str, subscriber_id: i64, topics: &[i64], now: Timestamp) -> Result<usize, PreferencesError> {
     let mut tx = pool.begin().await?;
     // Her row is held, as by the stop: leaving everything in another window at the same moment comes before or after.
     if store::lock_particulars(&mut tx, subscriber_id).await?.is_none() {
         return Err(PreferencesError::NoSubscriber(subscriber_id));
     }
     let joined = store::join_topics(&mut tx, subscriber_id, topics, now).await?;
-    for (topic_id, name) in &joined {
-        let words = wording(publisher, &[name]);
-        audience::insert_consents(&mut tx, &[subscriber_id], Some(*topic_id), Act::Confirmed, Source::Page, Some(&words), now).await?;
+    for topic_id in &joined {
+        audience::insert_consents(&mut tx, &[subscriber_id], Some(*topic_id), Act::Confirmed, Source::Page, Some(words), now).await?;
     }
     tx.commit().await?;
     Ok(joined.len())

@@ -63,8 +63,8 @@ async fn acted(web: &Web, token: Token, request: Request) -> Result<Response, Pr
         _ => {}
     }
     // A task of its own: a reader who closes the page does not end a stop between its two commits.
-    let (doing, erased) = (web.clone(), wish == Wish::Erase);
-    let did = tokio::spawn(async move { carry_out(&doing, id, wish).await }).await??;
+    let (doing, erased, words) = (web.clone(), wish == Wish::Erase, words(web, &before, &wish));
+    let did = tokio::spawn(async move { carry_out(&doing, id, wish, &words).await }).await??;
     if erased {
         return Ok(forgotten(web));
     }
@@ -96,11 +96,20 @@ async fn known(web: &Web, token: Token) -> Result<(i64, Preferences), Problem> {
     Ok((id, person.ok_or(Problem::InvalidLink)?))
 }
 
-async fn carry_out(web: &Web, id: i64, wish: Wish) -> anyhow::Result<Did> {
+// What stood beside the button when these topics were shown.
+fn words(web: &Web, person: &Preferences, wish: &Wish) -> String {
+    let shown: Vec<_> = match wish {
+        Wish::Topics { shown, .. } => person.topics.iter().filter(|topic| shown.contains(&topic.id)).collect(),
+        _ => Vec::new(),
+    };
+    preferences::words(Frame::of(web).publisher, &shown)
+}
+
+async fn carry_out(web: &Web, id: i64, wish: Wish, words: &str) -> anyhow::Result<Did> {
     let (pool, keyring, now) = (&web.db.pool, &web.keyring, web.clock.now());
     let did = match wish {
         Wish::Topics { shown, wants } => {
-            let chosen = preferences::choose(pool, keyring, Frame::of(web).publisher, id, &shown, &wants, now).await?;
+            let chosen = preferences::choose(pool, keyring, words, id, &shown, &wants, now).await?;
             if chosen.joined + chosen.left == 0 { Did::Nothing } else { Did::Topics }
         }
         Wish::Change(changes) => {

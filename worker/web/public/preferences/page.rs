@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     base::zone,
-    people::preferences::{Change, PAUSES, Preferences, weekday_name},
-    signup::{FieldError, wording},
+    people::preferences::{Change, PAUSES, Preferences, weekday_name, words},
+    signup::FieldError,
     web::{Web, pages::Frame},
 };
 use askama::Template;
@@ -46,7 +46,6 @@ impl<'a> Page<'a> {
     pub(super) fn of(web: &'a Web, person: &'a Preferences, said: Option<String>, refused: Option<(FieldError, Typed)>) -> Self {
         let (frame, now, particulars) = (Frame::of(web), web.clock.now(), &person.particulars);
         let (problem, typed) = refused.map_or((None, Typed::default()), |(problem, typed)| (Some(problem), typed));
-        let names: Vec<&str> = person.topics.iter().map(|topic| topic.name.as_str()).collect();
         let others = web.languages.iter().map(String::as_str).filter(|language| *language != frame.lang);
         let languages = others.collect::<Vec<_>>();
         Self {
@@ -56,7 +55,7 @@ impl<'a> Page<'a> {
             languages: if languages.is_empty() { languages } else { std::iter::once(frame.lang).chain(languages).collect() },
             regions: zones::regions(),
             days: (1..=7).filter_map(|day| Some((day, weekday_name(day)?))).collect(),
-            wording: wording(frame.publisher, if names.len() == 1 { &names } else { &[] }),
+            wording: words(frame.publisher, &person.topics.iter().collect::<Vec<_>>()),
             paused_until: particulars.paused_until.filter(|until| *until > now).map(|until| moment(until, person)),
             undo_minutes: person.undo_until.map(|until| (until.as_second() - now.as_second() + 59) / 60).filter(|minutes| *minutes > 0),
             pauses: PAUSES,
