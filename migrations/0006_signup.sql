@@ -87,7 +87,9 @@ CREATE TABLE imports (
     rows_done    bigint NOT NULL DEFAULT 0,
     counts       jsonb NOT NULL DEFAULT '{}',
     finished_at  timestamptz,
-    asked_until  timestamptz,       -- when the last confirmation that was asked of these people is due
+    ask_per_hour integer CHECK (ask_per_hour > 0),     -- confirmations are being asked for at this rate; null: they are not
+    ask_next_at  timestamptz,       -- when the next may be asked for
+    ask_after    bigint NOT NULL DEFAULT 0,     -- the last subscriber who was looked at
     undoing_at   timestamptz,       -- its undoing began
     undone_at    timestamptz,
     CHECK (undone_at IS NULL OR undoing_at IS NOT NULL)
@@ -104,6 +106,18 @@ CREATE TABLE import_changes (
     undo             text CHECK (undo IN ('undone', 'left')),   -- left: she acted herself since
     CONSTRAINT import_changes_key PRIMARY KEY (import_id, subscriber_id)
 );
+
+-- Those whom an import brought in unconfirmed and who may be asked: nobody who left, is suppressed, or was asked since.
+CREATE VIEW import_unasked AS
+SELECT c.import_id, c.subscriber_id
+FROM import_changes c
+JOIN imports i ON i.id = c.import_id
+JOIN subscribers s ON s.id = c.subscriber_id AND s.erased_at IS NULL
+JOIN subscriptions p ON p.subscriber_id = c.subscriber_id AND p.topic_id = i.topic_id AND p.standing = 'unconfirmed'
+WHERE c.undo IS NULL
+    AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = c.subscriber_id AND x.lifted_at IS NULL)
+    AND NOT EXISTS (SELECT FROM signups g WHERE g.subscriber_id = c.subscriber_id
+        AND (g.outcome IS NULL OR i.topic_id = ANY (g.topics) AND g.asked_at >= i.started_at));
 
 -- What became of an edition's recipients, kept when its deliveries are too old to be kept.
 CREATE TABLE edition_counts (

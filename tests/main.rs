@@ -13,6 +13,7 @@ mod downtime;
 mod erase;
 mod faults;
 mod keys;
+mod import;
 mod layers;
 mod logs;
 mod message;

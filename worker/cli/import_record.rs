@@ -4,7 +4,15 @@ use super::{
     Context,
     table::{minute, table},
 };
-use crate::audience::import::record;
+use crate::{
+    audience::import::record,
+    people::unimport::{self, Left},
+    signup::ask,
+};
+use anyhow::ensure;
+use indicatif::ProgressBar;
+use serde_json::json;
+use std::io::{self, IsTerminal, Write};
 
 /// How the list is printed.
 #[derive(clap::Args)]
@@ -42,6 +50,93 @@ pub(super) async fn list(args: &ListArgs, ctx: &Context) -> anyhow::Result<()> {
     match imports.len() {
         0 => println!("No imports."),
         _ => println!("{table}"),
+    }
+    Ok(())
+}
+
+/// Which import to take back.
+#[derive(clap::Args)]
+pub(super) struct UndoArgs {
+    /// Its number, of `tidings import list`
+    import: i64,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Takes an import back; what people did themselves since stands.
+pub(super) async fn undo(args: &UndoArgs, ctx: &Context) -> anyhow::Result<()> {
+    let db = ctx.db().await?;
+    let people = unimport::changes(&db.pool, args.import).await?;
+    ensure!(args.yes || agreed(args.import, people)?, "nothing was undone");
+    let bar = ProgressBar::new_spinner();
+    let mut left = Vec::new();
+    let hear = |person: &Left| match args.json {
+        true => left.push(person.clone()),
+        false => bar.suspend(|| eprintln!("{}: left: {}", person.email.as_deref().unwrap_or("(erased)"), person.reason)),
+    };
+    let undone = unimport::undo(&db.pool, args.import, ctx.clock.now(), hear).await?;
+    bar.finish_and_clear();
+    if args.json {
+        println!(
+            "{}",
+            json!({ "import": args.import, "undone": undone.undone, "removed": undone.removed, "skipped": undone.skipped, "left": left })
+        );
+        return Ok(());
+    }
+    println!(
+        "Import {}: undone for {} people, of whom {} are subscribers no more; {} acted themselves since and were left. {} waiting mails were skipped.",
+        args.import, undone.undone, undone.removed, undone.left, undone.skipped
+    );
+    Ok(())
+}
+
+fn agreed(import: i64, people: i64) -> anyhow::Result<bool> {
+    ensure!(io::stdin().is_terminal(), "undoing import {import} changes what is known of {people} people: say --yes if you want that");
+    print!("Undo import {import}, which changed {people} people? [y/N] ");
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Whom to ask, and how fast.
+#[derive(clap::Args)]
+pub(super) struct AskArgs {
+    /// The import's number, of `tidings import list`
+    import: i64,
+    /// How many are asked in an hour
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    per_hour: u32,
+    /// Show how many would be asked, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Has the worker ask those who came in unconfirmed.
+pub(super) async fn ask(args: &AskArgs, ctx: &Context) -> anyhow::Result<()> {
+    let db = ctx.db().await?;
+    let (mut conn, now) = (db.pool.acquire().await?, ctx.clock.now());
+    let asking = match args.dry_run {
+        true => ask::preview(&mut conn, args.import, args.per_hour, now).await?,
+        false => ask::begin(&mut conn, args.import, args.per_hour, now).await?,
+    };
+    let (people, until) = (asking.people, asking.until);
+    match (args.json, args.dry_run) {
+        (true, dry_run) => println!("{}", json!({ "import": args.import, "people": people, "until": until, "dry_run": dry_run })),
+        (false, true) => println!("{people} people would be asked until {} (UTC). Nothing was changed: this was a dry run.", minute(until)),
+        (false, false) => println!(
+            "{people} people are being asked, {} an hour, until {} (UTC) if a worker runs; `tidings import undo {}` ends that.",
+            args.per_hour,
+            minute(until),
+            args.import
+        ),
     }
     Ok(())
 }

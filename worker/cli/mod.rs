@@ -102,6 +102,10 @@ enum Import {
     Subscribers(import_subscribers::Args),
     /// List the imports of subscribers
     List(import_record::ListArgs),
+    /// Take an import of subscribers back; what they did themselves since stands
+    Undo(import_record::UndoArgs),
+    /// Ask those who came in unconfirmed, by a mail each, so many in an hour
+    Ask(import_record::AskArgs),
 }
 
 /// Runs the program and gives its exit code.
@@ -163,6 +167,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tip(command) => tip::run(command, &ctx).await,
         Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,
         Command::Import(Import::List(args)) => import_record::list(&args, &ctx).await,
+        Command::Import(Import::Undo(args)) => import_record::undo(&args, &ctx).await,
+        Command::Import(Import::Ask(args)) => import_record::ask(&args, &ctx).await,
         Command::Export(command) => export::run(command, &ctx).await,
     }
 }

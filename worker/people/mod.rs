@@ -11,3 +11,4 @@ pub mod person;
 pub mod preferences;
 pub mod proof;
 pub mod stop;
+pub mod unimport;

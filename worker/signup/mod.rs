@@ -4,6 +4,7 @@
 //! the pages, the API and the jobs call it, and `people::arrival` when somebody confirms. In reading order: `request` reads what
 //! was typed in, `limits` says whether it may cause a mail, `subscribe` takes it, `tend` reminds of it and forgets it.
 
+pub mod ask;
 mod disposable;
 pub mod keys;
 pub mod limits;

@@ -4,7 +4,7 @@
 //! sweep calls `sweep` every few seconds, the daily job `prune`.
 
 use super::{
-    Desk, limits, mails,
+    Desk, ask, limits, mails,
     store::{self, Signup},
 };
 use crate::{base::time::to_db, delivery::transactional};
@@ -17,10 +17,11 @@ const PORTION: i64 = 200;
 
 const EXPIRED: &str = "the sign-up expired";
 
-/// Closes the sign-ups whose time is over and sends the reminders that are due.
+/// Closes the sign-ups whose time is over, sends the reminders that are due, and asks on those who were imported.
 pub async fn sweep(desk: &Desk<'_>, now: Timestamp) -> sqlx::Result<()> {
     expire(desk, now).await?;
-    remind(desk, now).await
+    remind(desk, now).await?;
+    ask::sweep(desk, now).await
 }
 
 /// Forgets the sign-ups that nobody confirmed and whoever hangs on them alone, and the counts that count no more.

@@ -248,6 +248,14 @@ mod tests {
             Map::read(["email"]).unwrap_err().to_string(),
             Map::read(["mail=E-mail"]).unwrap_err().to_string(),
             Map::read(["email=a", "email=b"]).unwrap_err().to_string(),
-        ].join("\n"), @"");
+        ].join("\n"), @r"
+        `Email` and `E-mail` may both be the email: say which with --map email=COLUMN
+        none of `address`, `name` is known to hold addresses: say which does with --map email=COLUMN
+        `Full name`, mapped to name, is not among `email`
+        `#2`, mapped to email, is not among `a`
+        `email` says nothing: FIELD=COLUMN was expected, e.g. email=E-mail; a column can be named by its number, email=#2
+        `mail` is nothing that is read: email, name, first_name, last_name, zone and stage_date are
+        `email` is mapped twice
+        ");
     }
 }

@@ -24,8 +24,8 @@ pub struct ImportRecord {
     pub started_at: Timestamp,
     /// under way, finished, being undone or undone. One that broke off is under way until it is run again.
     pub state: &'static str,
-    /// When the last of the confirmations that were asked for is due.
-    pub asked_until: Option<Timestamp>,
+    /// How many confirmations an hour are being asked for; none: none are.
+    pub ask_per_hour: Option<i32>,
     /// What became of its rows.
     #[serde(flatten)]
     pub counts: Counts,
@@ -34,7 +34,7 @@ pub struct ImportRecord {
 /// All imports, the latest first.
 pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<ImportRecord>> {
     let rows = sqlx::query!(
-        r#"SELECT i.id, i.file_name, t.name AS "topic?", i.because, i.started_at, i.finished_at, i.undoing_at, i.undone_at, i.asked_until,
+        r#"SELECT i.id, i.file_name, t.name AS "topic?", i.because, i.started_at, i.finished_at, i.undoing_at, i.undone_at, i.ask_per_hour,
             i.counts AS "counts: Json<Counts>"
            FROM imports i LEFT JOIN topics t ON t.id = i.topic_id ORDER BY i.id DESC"#,
     )
@@ -52,7 +52,7 @@ pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<ImportRecord>> {
             (None, None, Some(_)) => "finished",
             (None, None, None) => "under way",
         },
-        asked_until: row.asked_until.map(from_db),
+        ask_per_hour: row.ask_per_hour,
         counts: row.counts.0,
     });
     Ok(records.collect())
