@@ -14,6 +14,7 @@ mod erase;
 mod faults;
 mod import;
 mod keys;
+mod import;
 mod layers;
 mod logs;
 mod message;
