@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
+use std::net::{IpAddr, Ipv4Addr};
 use tidings::audience::consent::Source;
 use tidings::campaigns::states::Late;
 use tidings::delivery::relay::MemoryBox;
+use tidings::people::arrival;
 use tidings::people::erase::{self, Erased};
 use tidings::people::stop::{self, Scope, StopError, Undone};
+use tidings::signup::{self, Answer, Desk, Form, Origin, PendingState, Request};
 
 use crate::support::story::{Story, WEEKLY, log_of, memory};
 
@@ -48,6 +51,30 @@ async fn a_later_import_leaves_an_erased_address_alone_and_an_operator_cannot_ad
     assert_eq!(story.number("SELECT count(*) FROM subscriptions WHERE subscriber_id >= 3 AND standing = 'confirmed'").await, 0);
     let refused = story.tidings_refuses(&["subscriber", "add", EMAIL, "--topic", WEEKLY]).await;
     assert!(refused.contains("erased") && refused.contains("only she can come back"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_erased_comes_back_by_signing_up_and_confirming_as_somebody_new() {
+    let story = Story::ready(2, 1).await;
+    story.erase(1).await;
+    let (pool, keyring, now) = (&story.app.db.pool, &story.app.keyring, story.app.now());
+    let rules = &story.app.config.signup;
+    let desk = Desk { pool, keyring, rules, publisher: "Example Press" };
+    let open = signup::open_topics(&mut *story.conn().await).await.expect("topics");
+    let form = Form { email: "Person-1@example.org".to_owned(), ..Form::default() };
+    let request = Request::read(&form, &open, rules).expect("a form that is well");
+    let origin = Origin::Host(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    assert_eq!(signup::subscribe(&desk, &request, origin, now).await.expect("an answer"), Answer::Taken);
+    let arrived = arrival::confirm(pool, keyring, 1, now).await.expect("an answer").expect("a sign-up");
+    assert_eq!((arrived.state, arrived.changed, arrived.suppressed), (PendingState::Confirmed, true, false));
+    assert_ne!(arrived.subscriber_id, 1, "another row");
+    assert_eq!(story.texts("SELECT lifted_reason FROM suppressions WHERE kind = 'erased'").await, ["she confirmed a sign-up"]);
+
+    story.run_edition().await;
+    let mails = MemoryBox::default();
+    story.run_until_idle(&story.jobs(vec![memory(&mails, 1)])).await;
+    let states = format!("SELECT state FROM deliveries WHERE edition_id IS NOT NULL AND subscriber_id = {}", arrived.subscriber_id);
+    assert_eq!(story.texts(&states).await, ["sent"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

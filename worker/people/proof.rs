@@ -142,6 +142,27 @@ mod tests {
             },
         ];
         let proof = Proof { subscriber_id: 41, topics };
-        insta::assert_snapshot!(proof.text("ana@example.org", "Example Press", "2026-03-01T12:00:00Z".parse().unwrap()), @"");
+        insta::assert_snapshot!(proof.text("ana@example.org", "Example Press", "2026-03-01T12:00:00Z".parse().unwrap()), @r"
+        Consent of ana@example.org to letters from Example Press
+        As recorded on 2026-03-01 12:00:00; all times are UTC. Subscriber 41.
+
+        Back care: unsubscribed
+          2026-01-12 06:00:00  asked on a page of ours
+              network address of the request, as a keyed hash: 09af
+              in these words:
+                Send me one tip a week about back care.
+                I can leave at any time.
+          2026-01-12 06:05:30  confirmed on a page of ours
+              network address of the request, as a keyed hash: 09af
+              in these words:
+                Send me one tip a week about back care.
+                I can leave at any time.
+          2026-02-01 00:00:00  withdrawn with the button of a mail program (RFC 8058)
+
+        Everything
+          2026-02-02 00:00:00  withdrawn by an operator's act
+              evidence given:
+                by letter
+        ");
     }
 }

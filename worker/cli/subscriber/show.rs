@@ -7,8 +7,12 @@ use super::{
     },
     read,
 };
-use crate::people::person::{self, Person};
+use crate::{
+    campaigns::outlook::{self, Coming},
+    people::person::{self, Person},
+};
 use anyhow::bail;
+use serde::Serialize;
 
 /// Whom to show.
 #[derive(clap::Args)]
@@ -23,17 +27,31 @@ pub(in crate::cli) struct Args {
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    person: Person,
+    coming: Vec<Coming>,
+}
+
 /// Prints what is known of the address.
 pub(in crate::cli) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<()> {
     let address = read(&args.email)?;
     let db = ctx.db().await?;
     let keyring = ctx.keyring(&db).await?;
-    let found = person::find(&mut *db.pool.acquire().await?, &keyring, &address, args.deliveries.into()).await?;
-    let Some(person) = found else { bail!("{} is no subscriber, and nothing stands against the address", address.as_given()) };
+    let conn = &mut *db.pool.acquire().await?;
+    let Some(person) = person::find(conn, &keyring, &address, args.deliveries.into()).await? else {
+        bail!("{} is no subscriber, and nothing stands against the address", address.as_given())
+    };
+    let coming = match &person.subscriber {
+        Some(subscriber) => outlook::next_for(conn, subscriber.id, ctx.clock.now()).await?,
+        None => Vec::new(),
+    };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&person)?);
+        println!("{}", serde_json::to_string_pretty(&Shown { person, coming })?);
     } else {
         print_person(&person);
+        print_coming(&coming);
     }
     Ok(())
 }
@@ -84,6 +102,23 @@ fn print_deliveries(person: &Person) {
         [minute(d.due_at), edition, d.subject.clone().unwrap_or_default(), d.state.clone(), why]
     });
     section("Latest deliveries", ["Due (UTC)", "Edition or mail", "Subject", "State", "Reason"], deliveries);
+}
+
+// Nothing for an address that is no subscriber's, and for one that is subscribed to no series.
+fn print_coming(coming: &[Coming]) {
+    if coming.is_empty() {
+        return;
+    }
+    let rows = coming.iter().map(|c| {
+        let next = match (&c.why_not, c.next_at) {
+            (Some(why_not), _) => why_not.clone(),
+            (None, Some(at)) => format!("{} UTC", minute(at)),
+            (None, None) => String::new(),
+        };
+        let how_far = format!("{}: {} of {}", c.series, c.had, c.approved);
+        [c.campaign.clone(), how_far, next, c.next_subject.clone().unwrap_or_default()]
+    });
+    section("What comes next", ["Campaign", "Tips of the series", "Next", "Subject"], rows);
 }
 
 fn section<const N: usize>(title: &str, header: [&str; N], rows: impl Iterator<Item = [String; N]>) {
