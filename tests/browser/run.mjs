@@ -61,10 +61,9 @@ async function everything(database, look) {
   const ben = await wholeWay(scriptless, demo, database, { address: "without.scripts@example.org", name: "Without Scripts", scripts: false }, report);
   await takeHerDataAndGo(ben, look, report);
   await refuse(context, demo, database, look, report);
-  await tryHostileValues(context, demo, database, report);
-
   await lookAtMails(context, await oneMailOfEachKind(demo, database), look, report);
   await lookAtInbox(context, demo, look, report);
+  await tryHostileValues(context, demo, database, report);
   await askTooOften(context, demo, look, report);
   await scriptless.finish();
   await context.finish();
