@@ -3,6 +3,7 @@
 
 import { awaitMail, ownLinks } from "./demo.mjs";
 import { FILLING_TAKES } from "./subscribing.mjs";
+import { turn } from "./turn.mjs";
 import { ALARM } from "./watch.mjs";
 
 const run = (what) => `<script>${ALARM}("${what}")</script><img src=x onerror=${ALARM}("${what}")>"'><svg onload=${ALARM}("${what}")>`;
@@ -29,7 +30,7 @@ export async function tryHostileValues(context, demo, database, report) {
   await openMail(context, confirmation, report);
   await page.goto(ownLinks(confirmation, demo.pages).find((link) => link.includes("/confirm/")));
   await shows(page, TOPIC, report);
-  await page.locator("form:has([value=confirm]) button").click();
+  await turn(page, () => page.locator("form:has([value=confirm]) button").click());
   const welcome = await awaitMail(demo, address, "welcome for a hostile name", (mail) => ownLinks(mail, demo.pages).some((link) => link.includes("/u/")));
   await openMail(context, welcome, report);
   await page.goto(ownLinks(welcome, demo.pages).find((link) => link.includes("/u/")));
@@ -46,13 +47,15 @@ async function tooLong(page, report) {
   await page.locator("#email").fill("long@example.org");
   await page.evaluate(() => document.querySelector("#name").removeAttribute("maxlength"));
   await page.locator("#name").fill("x".repeat(500));
-  const [answer] = await Promise.all([page.waitForResponse((one) => one.request().method() === "POST"), send(page)]);
+  const answering = page.waitForResponse((one) => one.request().method() === "POST");
+  await send(page);
+  const answer = await answering;
   report.expect(answer.status() === 422, `a name of 500 letters is answered with ${answer.status()}`);
 }
 
 async function send(page) {
   await page.waitForTimeout(FILLING_TAKES);
-  await Promise.all([page.waitForNavigation(), page.locator("main form button").click()]);
+  await turn(page, () => page.locator("main form button").click());
 }
 
 async function shows(page, text, report) {

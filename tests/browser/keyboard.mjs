@@ -1,6 +1,8 @@
 // A person without a mouse: Tab until what she wants has the focus, then type, or press Space or Enter.
 // On the way everything that takes the focus must be there to be seen, and must show that it has it.
 
+import { turn } from "./turn.mjs";
+
 const MOST_STOPS = 80;
 
 /** Presses Tab until what `selector` describes has the focus. */
@@ -24,7 +26,7 @@ export async function typeInto(page, selector, text, report) {
 /** Goes to a button or link and presses `key` on it, then waits for the page that comes. */
 export async function press(page, selector, report, key = "Enter") {
   await tabTo(page, selector, report);
-  await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.keyboard.press(key)]);
+  await turn(page, () => page.keyboard.press(key));
 }
 
 // Runs in the page.

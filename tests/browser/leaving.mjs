@@ -4,6 +4,7 @@
 import { changedTables } from "./database.mjs";
 import { awaitMail, ownLinks } from "./demo.mjs";
 import { FILLING_TAKES } from "./subscribing.mjs";
+import { turn } from "./turn.mjs";
 
 /** Clicks through the unsubscribe page of a weekly mail. */
 export async function leaveAndComeBack(context, demo, database, mail, look, report) {
@@ -42,11 +43,11 @@ export async function refuse(context, demo, database, look, report) {
   await page.locator("#email").fill(address);
   for (const box of await page.locator("[name=topics]").all()) await box.check();
   await page.waitForTimeout(FILLING_TAKES);
-  await Promise.all([page.waitForNavigation(), page.locator("main form button").click()]);
+  await turn(page, () => page.locator("main form button").click());
   const mail = await awaitMail(demo, address, "confirmation");
   await page.goto(ownLinks(mail, demo.pages).find((link) => link.includes("/confirm/")));
   const before = await database.fingerprint();
-  await Promise.all([page.waitForNavigation(), page.locator("form:has([value=refuse]) button").click()]);
+  await turn(page, () => page.locator("form:has([value=refuse]) button").click());
   const changed = changedTables(before, await database.fingerprint());
   report.expect(changed.includes("suppressions"), "“This was not me” suppresses nothing");
   await look(page, "confirm-refused");

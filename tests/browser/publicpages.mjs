@@ -3,6 +3,7 @@
 import { awaitMail, ownLinks } from "./demo.mjs";
 import { press, typeInto } from "./keyboard.mjs";
 import { FILLING_TAKES } from "./subscribing.mjs";
+import { turn } from "./turn.mjs";
 
 /** Opens them one after the other. `known`: an address of a subscriber to whom nothing was mailed because somebody asked. */
 export async function lookAtPublicPages(context, demo, known, look, report) {
@@ -31,9 +32,10 @@ async function wrongForm(page, demo, look, report) {
   await page.evaluate(() => (document.querySelector("main form").noValidate = true));
   await page.locator("#email").fill("no address");
   await page.waitForTimeout(FILLING_TAKES);
-  const [answer] = await Promise.all([page.waitForResponse((one) => one.request().method() === "POST"), page.locator("main form button").click()]);
+  const answering = page.waitForResponse((one) => one.request().method() === "POST");
+  await turn(page, () => page.locator("main form button").click());
+  const answer = await answering;
   report.expect(answer.status() === 422, `a form with a wrong address is answered with ${answer.status()}`);
-  await page.waitForLoadState("load");
   const about = await page.locator("#email").evaluate((field) => field.getAttribute("aria-describedby"));
   const problem = about && (await page.locator(`#${about.split(" ")[0]}`).textContent());
   report.expect(Boolean(problem?.trim()), "the problem with the address is not tied to its field");
@@ -45,7 +47,7 @@ async function wrongForm(page, demo, look, report) {
 async function formOfAnotherSite(page, demo, look, report) {
   const address = "other.site@example.org";
   await page.setContent(`<!doctype html><form method="post" action="${demo.pages}/subscribe"><input name="email" value="${address}"><button>Go</button></form>`);
-  await Promise.all([page.waitForNavigation(), page.locator("button").click()]);
+  await turn(page, () => page.locator("button").click());
   await look(page, "subscribe-once-more");
   await page.waitForTimeout(FILLING_TAKES);
   await press(page, "main form button", report);
@@ -78,7 +80,7 @@ export async function askTooOften(context, demo, look, report) {
   }
   report.expect(status === 429, "300 requests of one host meet no limit");
   await page.locator("#email").fill("nobody@example.org");
-  await Promise.all([page.waitForNavigation(), page.locator("main form button").click()]);
+  await turn(page, () => page.locator("main form button").click());
   await look(page, "too-many");
   await page.close();
   report.step("the limit of one host met");

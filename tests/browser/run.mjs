@@ -16,7 +16,7 @@ import { askTooOften, lookAtPublicPages } from "./publicpages.mjs";
 import { newReport } from "./report.mjs";
 import { oneMailOfEachKind, scan } from "./scanner.mjs";
 import { checkTheChecks } from "./selfcheck.mjs";
-import { wholeWay } from "./subscribing.mjs";
+import { wayIn } from "./subscribing.mjs";
 import { newContext, path } from "./watch.mjs";
 
 const { values: options } = parseArgs({
@@ -56,15 +56,19 @@ async function everything(database, look) {
   await scan(context, demo, database, kinds, report);
   await leaveAndComeBack(context, demo, database, kinds.get("weekly_tip"), look, report);
 
-  const ana = await wholeWay(context, demo, database, { address: "with.scripts@example.org", name: "With Scripts", scripts: true, look }, report);
-  await changeHerMind(ana, look, report);
-  const ben = await wholeWay(scriptless, demo, database, { address: "without.scripts@example.org", name: "Without Scripts", scripts: false }, report);
-  await takeHerDataAndGo(ben, look, report);
+  for (const scripts of [true, false]) {
+    const name = scripts ? "with.scripts" : "without.scripts";
+    // What looks is a script itself.
+    const looks = scripts ? look : async () => {};
+    const person = { address: `${name}@example.org`, name, scripts, look: looks };
+    const there = await wayIn(scripts ? context : scriptless, demo, database, person, report);
+    await changeHerMind(there, looks, report);
+    await takeHerDataAndGo(there, looks, report);
+  }
   await refuse(context, demo, database, look, report);
-  await tryHostileValues(context, demo, database, report);
-
   await lookAtMails(context, await oneMailOfEachKind(demo, database), look, report);
   await lookAtInbox(context, demo, look, report);
+  await tryHostileValues(context, demo, database, report);
   await askTooOften(context, demo, look, report);
   await scriptless.finish();
   await context.finish();

@@ -9,8 +9,8 @@ import { press, tabTo, typeInto } from "./keyboard.mjs";
 export const FILLING_TAKES = 3_200;
 const ZONE = "Europe/Lisbon";
 
-/** The whole way by keyboard. `look`: also looks at each page on the way, where it is given. */
-export async function wholeWay(context, demo, database, { address, name, scripts, look = async () => {} }, report) {
+/** The way in by keyboard, up to her preferences. */
+export async function wayIn(context, demo, database, { address, name, scripts, look }, report) {
   const page = await context.newPage();
   const step = async (what, changes, act) => {
     const before = await database.fingerprint();
@@ -40,7 +40,8 @@ export async function wholeWay(context, demo, database, { address, name, scripts
   await look(page, "confirm-done");
   await step("opening the preferences", false, () => press(page, 'main a[href*="/preferences/"]', report));
   await look(page, "preferences");
-  return { page, step, heading };
+  report.step(`by keyboard, ${scripts ? "with" : "without"} scripts: subscribed and confirmed`);
+  return { page, step };
 }
 
 async function fillIn(page, address, name, scripts, report) {
