@@ -1,8 +1,7 @@
 //! The one test binary: each module is a story.
 
-mod support;
-
 mod app;
+
 mod audience;
 mod campaigns;
 mod catcher;
@@ -14,7 +13,6 @@ mod erase;
 mod faults;
 mod import;
 mod keys;
-mod import;
 mod layers;
 mod logs;
 mod message;
@@ -30,5 +28,6 @@ mod signup;
 mod stop;
 mod stops_while_sending;
 mod sums;
+mod support;
 mod templates;
 mod web;
