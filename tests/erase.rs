@@ -8,6 +8,7 @@ use tidings::campaigns::states::Late;
 use tidings::delivery::relay::MemoryBox;
 use tidings::people::arrival;
 use tidings::people::erase::{self, Erased};
+use tidings::people::export;
 use tidings::people::stop::{self, Scope, StopError, Undone};
 use tidings::signup::{self, Answer, Desk, Form, Origin, PendingState, Request};
 
@@ -69,6 +70,9 @@ async fn whoever_was_erased_comes_back_by_signing_up_and_confirming_as_somebody_
     assert_eq!((arrived.state, arrived.changed, arrived.suppressed), (PendingState::Confirmed, true, false));
     assert_ne!(arrived.subscriber_id, 1, "another row");
     assert_eq!(story.texts("SELECT lifted_reason FROM suppressions WHERE kind = 'erased'").await, ["she confirmed a sign-up"]);
+
+    let export = export::person(&mut *story.conn().await, keyring, arrived.subscriber_id).await.expect("her data");
+    assert_eq!(export["asked_mails"].as_array().map(Vec::len), Some(1), "{export}");
 
     story.run_edition().await;
     let mails = MemoryBox::default();

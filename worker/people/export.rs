@@ -9,6 +9,7 @@ use super::person::{self, Person};
 use crate::{
     audience::suppression,
     base::{address::EmailAddress, keys::Keyring},
+    signup::limits,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
@@ -78,7 +79,7 @@ pub async fn person(conn: &mut PgConnection, keyring: &Keyring, subscriber_id: i
         tips_given: store::tips_given(conn, subscriber_id).await?,
         imports: store::imports(conn, subscriber_id).await?,
         operator_acts: store::operator_acts(conn, subscriber_id, &hashes).await?,
-        asked_mails: store::asked_mails(conn, &hashes).await?,
+        asked_mails: limits::mailed_at(conn, keyring, address.key()).await?,
     };
     serde_json::to_value(export).map_err(|e| sqlx::Error::Encode(Box::new(e)))
 }

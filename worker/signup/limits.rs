@@ -4,7 +4,11 @@
 //! that counts and answers, so that nothing slips between looking and counting. Whoever takes a request that may cause a mail calls
 //! `admit`; whoever sends such a mail calls `may_mail` in the transaction that inserts it. `prune` deletes what counts no more.
 
-use crate::base::{config, keys::Keyring, time::to_db};
+use crate::base::{
+    config,
+    keys::Keyring,
+    time::{from_db, to_db},
+};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{PgConnection, PgPool};
 use std::net::IpAddr;
@@ -90,6 +94,15 @@ pub async fn may_mail(
     .fetch_optional(conn)
     .await?;
     Ok(counted.is_some())
+}
+
+/// When mails were sent to an address because somebody typed it in, as far as that is still counted; for whoever asks what is kept.
+pub async fn mailed_at(conn: &mut PgConnection, keyring: &Keyring, address_key: &str) -> sqlx::Result<Vec<Timestamp>> {
+    let hash = address_hash(keyring, address_key);
+    let rows = sqlx::query_scalar!(r#"SELECT unnest(mailed_at) AS "at!" FROM asked_mails WHERE address_hash = $1 ORDER BY 1"#, hash.as_slice())
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(from_db).collect())
 }
 
 /// The keyed hash of where a request came from, as consents keep it.

@@ -2,7 +2,6 @@
 
 use super::{Change, Import, OperatorAct, SignUp};
 use crate::base::time::{civil_from_db, from_db};
-use jiff::Timestamp;
 use sqlx::PgConnection;
 
 /// Her wishes to subscribe, the oldest first.
@@ -83,12 +82,4 @@ pub(super) async fn operator_acts(conn: &mut PgConnection, id: i64, hashes: &[Ve
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|r| OperatorAct { at: from_db(r.at), act: r.act, detail: r.detail }).collect())
-}
-
-/// When mails were sent because somebody typed the address in.
-pub(super) async fn asked_mails(conn: &mut PgConnection, hashes: &[Vec<u8>]) -> sqlx::Result<Vec<Timestamp>> {
-    let rows = sqlx::query_scalar!(r#"SELECT unnest(mailed_at) AS "at!" FROM asked_mails WHERE address_hash = ANY($1) ORDER BY 1"#, hashes)
-        .fetch_all(conn)
-        .await?;
-    Ok(rows.into_iter().map(from_db).collect())
 }
