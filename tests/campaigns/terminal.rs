@@ -27,7 +27,7 @@ async fn an_operator_creates_runs_and_counts_from_the_terminal() {
     story.sweep().await;
     let report = ok(&["report", NAME, "--json"]);
     let edition = run["edition"].as_str().expect("an instant");
-    let counts = r#""planned":1,"sent":0,"failed":0,"skipped":0,"unconfirmed":0,"cancelled":0,"to_do":1,"reasons":{}"#;
+    let counts = r#""planned":1,"sent":0,"failed":0,"skipped":0,"unconfirmed":0,"cancelled":0,"to_do":1,"reasons":{},"details_kept":true"#;
     let wanted =
         format!(r#"{{"campaign":"weekly tips","state":"running","editions":[{{"edition":"{edition}","state":"running",{counts}}}]}}"#);
     assert_eq!(report.replace(['\n'], "").replace("  ", "").replace("\": ", "\":"), wanted);
