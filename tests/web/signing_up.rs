@@ -276,10 +276,10 @@ async fn people(desk: &Desk) {
         match *who {
             "confirmed" => {}
             "unsubscribed" => {
-                drop(stop::unsubscribe(pool, keyring, id, Scope::Topic(1), Source::Page, desk.app.now()).await.expect("it is written"))
+                stop::unsubscribe(pool, keyring, id, Scope::Topic(1), Source::Page, desk.app.now()).await.expect("it is written");
             }
             "everything" => {
-                drop(stop::unsubscribe(pool, keyring, id, Scope::Everything, Source::Page, desk.app.now()).await.expect("it is written"))
+                stop::unsubscribe(pool, keyring, id, Scope::Everything, Source::Page, desk.app.now()).await.expect("it is written");
             }
             kind => {
                 let kind: Kind = Kind::parse(kind).expect("one of ours");

@@ -99,9 +99,10 @@ pub async fn may_mail(
 /// When mails were sent to an address because somebody typed it in, as far as that is still counted; for whoever asks what is kept.
 pub async fn mailed_at(conn: &mut PgConnection, keyring: &Keyring, address_key: &str) -> sqlx::Result<Vec<Timestamp>> {
     let hash = address_hash(keyring, address_key);
-    let rows = sqlx::query_scalar!(r#"SELECT unnest(mailed_at) AS "at!" FROM asked_mails WHERE address_hash = $1 ORDER BY 1"#, hash.as_slice())
-        .fetch_all(conn)
-        .await?;
+    let rows =
+        sqlx::query_scalar!(r#"SELECT unnest(mailed_at) AS "at!" FROM asked_mails WHERE address_hash = $1 ORDER BY 1"#, hash.as_slice())
+            .fetch_all(conn)
+            .await?;
     Ok(rows.into_iter().map(from_db).collect())
 }
 
