@@ -151,16 +151,18 @@ async fn a_file_with_bad_rows_is_imported_but_for_those_and_the_program_ends_wel
         .output()
         .expect("a run");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    insta::assert_snapshot!(String::from_utf8_lossy(&run.stdout).replace("},{", "},\n{"), @r#"
-    {"rows":14,"added":4,"unchanged":1,"refused":[{"line":7,"reason":"it is not an email address of the form name@example.org (Missing separator character '@'.)"},
-    {"line":8,"reason":"`Mars/Base` is no time zone of the tz database: expected a name such as `Europe/London`"},
-    {"line":9,"reason":"`01/02/2026` is no date: YYYY-MM-DD was expected"},
-    {"line":10,"reason":"it has 2 fields where the header has 5"},
-    {"line":11,"reason":"a quotation mark is opened and not closed"},
-    {"line":12,"reason":"it holds a NUL byte"},
-    {"line":13,"reason":"the address holds a control character or white space"},
-    {"line":15,"reason":"it is not UTF-8 (byte 16 of the row): save the file as UTF-8"},
-    {"line":16,"reason":"the row is longer than 65536 bytes"}],"left_alone":[],"unknown_columns":["notes"]}
+    insta::assert_snapshot!(String::from_utf8_lossy(&run.stdout), @r#"
+    {"lines":[
+    {"line":7,"outcome":"refused","reason":"it is not an email address of the form name@example.org (Missing separator character '@'.)"},
+    {"line":8,"outcome":"refused","reason":"`Mars/Base` is no time zone of the tz database: expected a name such as `Europe/London`"},
+    {"line":9,"outcome":"refused","reason":"`01/02/2026` is no date: YYYY-MM-DD was expected"},
+    {"line":10,"outcome":"refused","reason":"it has 2 fields where the header has 5"},
+    {"line":11,"outcome":"refused","reason":"a quotation mark is opened and not closed"},
+    {"line":12,"outcome":"refused","reason":"it holds a NUL byte"},
+    {"line":13,"outcome":"refused","reason":"the address holds a control character or white space"},
+    {"line":15,"outcome":"refused","reason":"it is no text in the file's encoding (byte 16 of the row): save the file as UTF-8"},
+    {"line":16,"outcome":"refused","reason":"the row is longer than 65536 bytes"}],
+    "changed":0,"delimiter":",","encoding":"UTF-8","gone_on_after":0,"import":1,"kept":0,"left_alone":0,"new":4,"refused":9,"rows":14,"unchanged":1,"unread_columns":["notes"]}
     "#);
     assert_eq!(
         texts(&app, "SELECT address_key FROM subscribers ORDER BY 1").await,
@@ -222,7 +224,13 @@ async fn a_header_that_names_no_address_is_an_error_that_says_what_was_found() {
     for file in ["", "ana@example.org,Ana\n", "address;name\n", "email,Email\n", "em\0ail,name\n"] {
         errors.push(import(&app, &topic, Cursor::new(file)).await.expect_err("no header").to_string());
     }
-    insta::assert_snapshot!(errors.join("\n"), @"");
+    insta::assert_snapshot!(errors.join("\n"), @r"
+    the first line must name the columns (email at least; name, zone and stage_date are read too): the file is empty
+    the first line must name the columns (email at least; name, zone and stage_date are read too): it is a row of people
+    the first line must name the columns (email at least; name, zone and stage_date are read too): none of `address`, `name` is known to hold addresses: say which does with --map email=COLUMN
+    the first line must name the columns (email at least; name, zone and stage_date are read too): `email` and `Email` may both be the email: say which with --map email=COLUMN
+    the first line must name the columns (email at least; name, zone and stage_date are read too): it is no text; save the file as CSV in UTF-8
+    ");
     assert_eq!(count(&app, "operator_acts").await, 0);
 }
 
@@ -234,7 +242,7 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
     std::fs::write(app.folder().join("people.csv"), "email\na@example.org\n").expect("a file");
     let mut session = String::new();
     for arguments in [
-        &["import", "subscribers", "people.csv", "--topic", "Back care", "--confirmed-because", " "][..],
+        &["import", "subscribers", "people.csv", "--topic", "Back care", "--confirmed-because", ""][..],
         &["import", "subscribers", "people.csv", "--confirmed-because", "x"],
         &["import", "subscribers", "nothing.csv", "--topic", "Back care", "--confirmed-because", "x"],
         &["import", "subscribers", "people.csv", "--topic", "Back", "--confirmed-because", "x"],
@@ -266,8 +274,11 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
         session += &said(&app, arguments);
     }
     insta::assert_snapshot!(without_dates(&session), @r#"
-    $ tidings import subscribers people.csv --topic Back care
-    tidings: say how these people confirmed, e.g. --confirmed-because "ticked the box of the 2025 sign-up sheet": it is kept with each of them as the evidence, and without it nobody may be mailed
+    $ tidings import subscribers people.csv --topic Back care --confirmed-because
+    tidings: say how these people confirmed, e.g. --confirmed-because "ticked the box of the 2025 sign-up sheet": it is kept with each of them as the evidence
+    (failed)
+    $ tidings import subscribers people.csv --confirmed-because x
+    tidings: say what these people confirmed: --topic T
     (failed)
     $ tidings import subscribers nothing.csv --topic Back care --confirmed-because x
     tidings: `nothing.csv` cannot be read: No such file or directory (os error 2)
@@ -373,7 +384,7 @@ fn spelled(address: &str, pattern: u32) -> String {
 fn said(app: &TestApp, arguments: &[&str]) -> String {
     let run = app.binary().args(arguments).output().expect("a run");
     let (out, err) = (String::from_utf8_lossy(&run.stdout).into_owned(), String::from_utf8_lossy(&run.stderr).into_owned());
-    format!("$ tidings {}\n{out}{err}{}", arguments.join(" "), if run.status.success() { "" } else { "(failed)\n" })
+    format!("$ tidings {}\n{out}{err}{}", arguments.join(" ").trim_end(), if run.status.success() { "" } else { "(failed)\n" })
 }
 
 // The program has the machine's clock.
