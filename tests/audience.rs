@@ -242,7 +242,7 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
     std::fs::write(app.folder().join("people.csv"), "email\na@example.org\n").expect("a file");
     let mut session = String::new();
     for arguments in [
-        &["import", "subscribers", "people.csv", "--topic", "Back care", "--confirmed-because", " "][..],
+        &["import", "subscribers", "people.csv", "--topic", "Back care", "--confirmed-because", ""][..],
         &["import", "subscribers", "people.csv", "--confirmed-because", "x"],
         &["import", "subscribers", "nothing.csv", "--topic", "Back care", "--confirmed-because", "x"],
         &["import", "subscribers", "people.csv", "--topic", "Back", "--confirmed-because", "x"],
@@ -384,7 +384,7 @@ fn spelled(address: &str, pattern: u32) -> String {
 fn said(app: &TestApp, arguments: &[&str]) -> String {
     let run = app.binary().args(arguments).output().expect("a run");
     let (out, err) = (String::from_utf8_lossy(&run.stdout).into_owned(), String::from_utf8_lossy(&run.stderr).into_owned());
-    format!("$ tidings {}\n{out}{err}{}", arguments.join(" "), if run.status.success() { "" } else { "(failed)\n" })
+    format!("$ tidings {}\n{out}{err}{}", arguments.join(" ").trim_end(), if run.status.success() { "" } else { "(failed)\n" })
 }
 
 // The program has the machine's clock.

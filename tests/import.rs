@@ -145,7 +145,7 @@ async fn people_come_in_unconfirmed_when_nobody_vouches_for_them_and_a_later_fil
 async fn an_export_is_safe_in_a_spreadsheet_and_comes_back_whole() {
     let app = TestApp::new().await;
     let back = topic(&app, "=Back, care").await;
-    let names = ["=HYPERLINK(\"x\")", "+1", "-1", "@SUM(A1)", "'=kept", "''-", "'plain", "A \"B\", C; d", "\u{fe00}ünï", "="];
+    let names = ["=HYPERLINK(\"x\")", "+1", "-1", "@SUM(A1)", "'=kept", "''-", "'plain", "A \"B\", C; d", "ünï", "="];
     let rows: String = names.iter().enumerate().map(|(n, name)| format!("p{n}@example.org,{}\n", quoted(name))).collect();
     // In a file of somebody else's a sign has no apostrophe before it, and an apostrophe before a sign is one too many.
     import(&app, Some(&back), Some("a card"), format!("email,name\n'+plus@example.org,Plus\n{rows}")).await.expect("an import");

@@ -6,7 +6,7 @@ use tidings::people::unimport::{self, Left, UndoError, Undone};
 
 use super::{contents, import, run, standings, texts, topic};
 use crate::support::TestApp;
-use crate::support::story::{Story, WEEKLY};
+use crate::support::story::Story;
 
 #[tokio::test]
 async fn an_undone_import_leaves_everything_as_it_was_but_for_what_people_did_since() {
@@ -80,7 +80,6 @@ async fn what_waits_on_the_word_of_an_import_is_skipped_when_it_is_undone() {
     assert_eq!(story.number("SELECT count(*) FROM segments_given").await, 0);
     let refused = story.tidings_refuses(&["import", "undo", "1"]).await;
     assert!(refused.contains("undone already"), "{refused}");
-    let _ = WEEKLY;
 }
 
 async fn undo(app: &TestApp, import_id: i64) -> Result<(Undone, Vec<Left>), UndoError> {
