@@ -274,7 +274,7 @@ async fn the_command_line_says_what_is_missing_and_what_stands_against_an_addres
         session += &said(&app, arguments);
     }
     insta::assert_snapshot!(without_dates(&session), @r#"
-    $ tidings import subscribers people.csv --topic Back care --confirmed-because  
+    $ tidings import subscribers people.csv --topic Back care --confirmed-because
     tidings: say how these people confirmed, e.g. --confirmed-because "ticked the box of the 2025 sign-up sheet": it is kept with each of them as the evidence
     (failed)
     $ tidings import subscribers people.csv --confirmed-because x

@@ -167,7 +167,7 @@ async fn an_export_is_safe_in_a_spreadsheet_and_comes_back_whole() {
     p5@example.org,'''-,,,,,,,"'=Back, care (confirmed)",,2026-01-12T06:00:00Z
     p6@example.org,'plain,,,,,,,"'=Back, care (confirmed)",,2026-01-12T06:00:00Z
     p7@example.org,"A ""B"", C; d",,,,,,,"'=Back, care (confirmed)",,2026-01-12T06:00:00Z
-    p8@example.org,︀ünï,,,,,,,"'=Back, care (confirmed)",,2026-01-12T06:00:00Z
+    p8@example.org,ünï,,,,,,,"'=Back, care (confirmed)",,2026-01-12T06:00:00Z
     p9@example.org,'=,,,,,,,"'=Back, care (confirmed)",,2026-01-12T06:00:00Z
     "#);
     let before = texts(&app, "SELECT concat_ws('|', address, name, zone, stage_date) FROM subscribers ORDER BY address").await;
