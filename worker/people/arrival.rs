@@ -126,7 +126,7 @@ async fn settle(conn: &mut PgConnection, keyring: &Keyring, key: &str, signup: &
         name: None,
         zone: None,
         stage_date: None,
-        source: &signup.source,
+        source: Source::Page.as_str(), // wherever she asked, she confirms on the page behind the link
         origin_hash: signup.origin_hash.as_deref(),
     };
     signups::insert_consents(conn, signup.subscriber_id, &signup.topics, Act::Confirmed, &wish, now).await
