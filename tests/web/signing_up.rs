@@ -166,6 +166,20 @@ async fn a_plain_form_on_another_site_needs_one_more_press() {
 }
 
 #[tokio::test]
+async fn a_form_that_a_page_elsewhere_made_a_browser_post_needs_a_press_whatever_stamp_it_carries() {
+    let desk = Desk::new().await;
+    let before = desk.fingerprint().await;
+    let form = super::desk::urlencoded(&[("email", ANA), ("topics", "sleep"), ("stamp", &desk.stamp())]);
+    let post = async |site: &str| {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", site)];
+        desk.ask("POST", "/subscribe", super::desk::HOST, &headers, form.clone()).await.body
+    };
+    assert!(post("cross-site").await.contains("One more step"));
+    assert_eq!(desk.fingerprint().await, before);
+    assert!(post("same-origin").await.contains("Look into your inbox"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_taken_is_named_beside_its_field_and_nothing_is_lost() {
     let desk = Desk::with(&[("TIDINGS_SIGNUP__STAGE_QUESTION", "Since when?")]).await;
     let stamp = desk.stamp();

@@ -159,7 +159,19 @@ fn network(address: IpAddr) -> String {
 }
 
 fn address_hash(keyring: &Keyring, address_key: &str) -> [u8; 32] {
-    keyring.counting_hash(&format!("address {address_key}"))
+    keyring.counting_hash(&format!("address {}", inbox(address_key)))
+}
+
+// The inbox behind an address, as far as is commonly known: what follows a `+` is a mark of its owner's (RFC 5233), and one
+// provider reads no dots. Only mails are counted so; who is who goes by the whole address.
+fn inbox(address_key: &str) -> String {
+    let Some((local, domain)) = address_key.rsplit_once('@') else { return address_key.to_owned() };
+    let marked = local.split_once('+').map_or(local, |(before, _)| before);
+    let local = if marked.is_empty() { local } else { marked };
+    match domain {
+        "gmail.com" | "googlemail.com" => format!("{}@gmail.com", local.replace('.', "")),
+        _ => format!("{local}@{domain}"),
+    }
 }
 
 fn window(now: Timestamp) -> Timestamp {
@@ -184,6 +196,20 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(window(at("2026-01-12T06:59:59.9Z")), at("2026-01-12T06:00:00Z"));
         assert_eq!(window(at("2026-01-12T07:00:00Z")), at("2026-01-12T07:00:00Z"));
+    }
+
+    #[test]
+    fn addresses_of_one_inbox_are_counted_together() {
+        for (address, counted) in [
+            ("ana+tips@example.org", "ana@example.org"),
+            ("ana+a+b@example.org", "ana@example.org"),
+            ("+ana@example.org", "+ana@example.org"),
+            ("a.na@example.org", "a.na@example.org"),
+            ("a.na+1@gmail.com", "ana@gmail.com"),
+            ("ana@googlemail.com", "ana@gmail.com"),
+        ] {
+            assert_eq!(inbox(address), counted);
+        }
     }
 
     #[test]

@@ -17,7 +17,11 @@ const STAMP: &str = "stamp";
 
 /// The fields of a form, as they were posted.
 #[derive(Debug)]
-pub(super) struct Fields(Vec<(String, String)>);
+pub(super) struct Fields {
+    fields: Vec<(String, String)>,
+    /// The browser says that a page of another site made it post this (Fetch Metadata, `Sec-Fetch-Site`).
+    from_elsewhere: bool,
+}
 
 /// What is to be done with a form.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,8 +37,9 @@ pub(super) enum Filled {
 impl Fields {
     /// Reads a posted form.
     pub(super) async fn read(request: Request) -> Result<Self, Problem> {
+        let from_elsewhere = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
         let fields = Form::<Vec<(String, String)>>::from_request(request, &()).await;
-        fields.map(|Form(fields)| Self(fields)).map_err(|_| Problem::WrongForm)
+        fields.map(|Form(fields)| Self { fields, from_elsewhere }).map_err(|_| Problem::WrongForm)
     }
 
     /// The first field of this name; empty when there is none.
@@ -44,12 +49,12 @@ impl Fields {
 
     /// Whether a field of this name was posted, empty or not.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
+        self.fields.iter().any(|(known, _)| known == name)
     }
 
     /// Every field of this name that says something.
     pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.fields.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
     /// By whom the form was filled in.
@@ -58,6 +63,10 @@ impl Fields {
             return Filled::ByProgram;
         }
         let (now, given) = (web.clock.now(), self.get(STAMP));
+        // A stamp may be had by anyone and put into a page that many people open: they press our button first.
+        if self.from_elsewhere {
+            return Filled::Unclear(stamp::of(&web.keyring, now));
+        }
         match stamp::read(&web.keyring, given, web.rules.minimum_fill, now) {
             Stamp::Good => Filled::ByPerson,
             // Its time goes on: someone who presses twice in a hurry has waited long enough at the third press.
