@@ -31,7 +31,8 @@ CREATE TABLE signups (
     CHECK ((outcome IS NULL) = (closed_at IS NULL))
 );
 CREATE UNIQUE INDEX signups_open_key ON signups (subscriber_id) WHERE outcome IS NULL;
-CREATE INDEX signups_open ON signups (asked_at) WHERE outcome IS NULL;
+CREATE INDEX signups_open ON signups (expires_at) WHERE outcome IS NULL;
+CREATE INDEX signups_to_remind ON signups (asked_at) WHERE outcome IS NULL AND reminded_at IS NULL;
 CREATE INDEX signups_subscriber ON signups (subscriber_id);
 CREATE INDEX signups_to_forget ON signups (asked_at) WHERE outcome IN ('refused', 'expired') AND wording IS NOT NULL;
 

@@ -285,6 +285,9 @@ impl Config {
         if self.delivery.lease < Duration::from_secs(1) {
             return wrong("delivery.lease", "it must be 1s or more".to_owned());
         }
+        if self.retention.deliveries < LEAST_KEPT {
+            return wrong("retention.deliveries", "it must be 90d or more: what was sent lately decides what may be sent".to_owned());
+        }
         if self.delivery.claim == 0 || self.delivery.messages_per_connection == 0 || self.database.connections < 2 {
             return wrong("delivery.claim, delivery.messages_per_connection", "they must be 1 or more (database.connections 2)".to_owned());
         }
@@ -360,6 +363,9 @@ impl Config {
         }
     }
 }
+
+/// Deliveries younger than that are looked at by planning, claims, undoing and operators.
+const LEAST_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 fn ten() -> u16 {
     10

@@ -44,6 +44,22 @@ pub async fn cancel(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
     for edition_id in open {
         cancelled += cancel_deliveries(conn, edition_id, now).await?;
     }
+    Ok(cancelled + cancel_first_tips(conn, campaign.id, now).await?)
+}
+
+// First tips are of no edition; they end with the last campaign that could have given them.
+async fn cancel_first_tips(conn: &mut PgConnection, campaign_id: i64, now: Timestamp) -> sqlx::Result<u64> {
+    let waiting = sqlx::query!(
+        "SELECT d.period, d.id FROM campaigns c JOIN deliveries d ON d.series_id = c.series_id
+        WHERE c.id = $1 AND d.edition_id IS NULL AND d.ready_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM campaigns o WHERE o.series_id = c.series_id AND o.state IN ('scheduled', 'running', 'paused'))
+        ORDER BY d.period, d.id",
+        campaign_id
+    );
+    let mut cancelled = 0;
+    for delivery in waiting.fetch_all(&mut *conn).await? {
+        cancelled += cancel_slice(conn, delivery.period, &[delivery.id], now).await?;
+    }
     Ok(cancelled)
 }
 

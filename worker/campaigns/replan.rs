@@ -96,7 +96,7 @@ async fn take_back(conn: &mut PgConnection, subscriber_id: i64, editions: &[i64]
         "SELECT d.period, d.id FROM deliveries d JOIN editions e ON e.id = d.edition_id AND e.period = d.period
         WHERE d.subscriber_id = $1 AND d.edition_id = ANY($2) AND d.attempts = 0 AND d.repeated_at IS NULL
             AND (d.state IN ('queued', 'claimed')
-                OR (d.state = 'skipped' AND d.reason IN ('no tip in her stage', 'subscriber_paused') AND d.due_at > $3))
+                OR (d.state = 'skipped' AND d.reason IN ('no tip in her stage', 'tip within 72 hours', 'subscriber_paused') AND d.due_at > $3))
         ORDER BY d.period, d.id FOR UPDATE OF d",
         subscriber_id,
         editions,

@@ -63,10 +63,13 @@ async fn is_open(conn: &mut PgConnection, month: Date) -> sqlx::Result<bool> {
     .await
 }
 
+// Of the reasons those that are ours; of what relays said the code alone: their words may name people, and erasing looks only at
+// what knows whose it is.
 async fn keep_counts(conn: &mut PgConnection, month: Date) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO edition_counts (edition_id, state, reason, deliveries)
-         SELECT edition_id, state, coalesce(reason, ''), count(*) FROM deliveries
+         SELECT edition_id, state, CASE WHEN state IN ('skipped', 'cancelled') THEN coalesce(reason, '') WHEN state = 'sent' THEN ''
+            ELSE coalesce(enhanced_code, reply_code::text, '') END, count(*) FROM deliveries
          WHERE period = $1 AND edition_id IS NOT NULL GROUP BY 1, 2, 3",
         civil_to_db(month),
     )

@@ -107,8 +107,17 @@ pub async fn enqueue(conn: &mut PgConnection, mail: &Transactional<'_>, now: Tim
     Ok(id.map(|id| Key { period, id }))
 }
 
-/// Cancels what of an owner's mails is not marked yet, in the transaction that makes them pointless; how many.
+/// Cancels what of an owner's mails is not marked yet, in the transaction that makes them pointless; how many. One that is being
+/// handed over at this moment is not tried again.
 pub async fn cancel(conn: &mut PgConnection, owner: &str, reason: &str, now: Timestamp) -> sqlx::Result<u64> {
+    sqlx::query!(
+        "UPDATE deliveries d SET valid_until = $2 FROM transactional t
+         WHERE t.owner = $1 AND d.period = t.period AND d.id = t.delivery_id AND d.state IN ('handing_over', 'unconfirmed') AND d.valid_until > $2",
+        owner,
+        to_db(now),
+    )
+    .execute(&mut *conn)
+    .await?;
     let done = sqlx::query!(
         "UPDATE deliveries d SET state = 'cancelled', reason = $2, ready_at = NULL, finished_at = $3
          FROM transactional t WHERE t.owner = $1 AND d.period = t.period AND d.id = t.delivery_id AND d.state IN ('queued', 'claimed', 'deferred')",

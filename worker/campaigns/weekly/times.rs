@@ -52,7 +52,7 @@ impl Times {
     pub(super) async fn columns(&self, conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<Columns> {
         let rows = sqlx::query!(
             r#"SELECT coalesce(s.zone, '') AS "zone!", coalesce(s.weekday, 0::smallint) AS "weekday!", coalesce(s.hour, -1::smallint) AS "hour!"
-            FROM unnest($1::bigint[]) AS slice (id) JOIN subscribers s USING (id) GROUP BY s.zone, s.weekday, s.hour"#,
+            FROM unnest($1::bigint[]) AS slice (id) JOIN subscribers s USING (id) GROUP BY 1, 2, 3"#,
             ids
         );
         let mut columns = Columns::default();

@@ -257,7 +257,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
             SELECT d.period, d.id, s.address, s.name, r.refusal,
                 greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) AS edition_deadline,
                 r.paused_until > $3 AND d.basis = 'topic' AS paused,
-                NOT e.by_operator AND EXISTS (
+                NOT coalesce(e.by_operator, false) AND EXISTS (
                     SELECT FROM deliveries o
                     WHERE o.subscriber_id = d.subscriber_id AND o.series_id = d.series_id AND o.period >= $5 AND o.id <> d.id
                         AND o.state IN ('handing_over', 'sent', 'unconfirmed') AND o.handing_over_at > $4
@@ -286,10 +286,11 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
                 finished_at = CASE WHEN j.verdict IS NOT NULL THEN $3 END
             FROM judged j WHERE d.period = j.period AND d.id = j.id
             RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.breaks, d.edition_id, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
-                d.template, d.context, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline
+                d.template, d.context, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline, d.repeated_at
         ), freed AS (
+            -- What is handed over again may have come the first time: its segment stays given.
             DELETE FROM segments_given g USING moved
-            WHERE moved.state <> 'claimed' AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
+            WHERE moved.state <> 'claimed' AND moved.repeated_at IS NULL AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
         )
         SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", breaks AS "breaks!", edition_id, subscriber_id, topic_id,
             tip_revision_id, template AS "template!", context, address, name, due_at AS "due_at!", deadline

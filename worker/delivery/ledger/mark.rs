@@ -188,10 +188,11 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
                 -- of that; nothing else is ever reopened by it.
                 AND (d.state IN ('claimed', 'handing_over')
                     OR ((d.state = 'unconfirmed' OR (d.state = 'queued' AND d.repeated_at IS NOT NULL)) AND r.state IN ('sent', 'failed')))
-            RETURNING d.period, d.id, d.state, d.subscriber_id, d.segment_id
+            RETURNING d.period, d.id, d.state, d.subscriber_id, d.segment_id, d.repeated_at
         ), freed AS (
+            -- What is handed over again may have come the first time: its segment stays given.
             DELETE FROM segments_given g USING moved
-            WHERE moved.state = 'failed' AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
+            WHERE moved.state = 'failed' AND moved.repeated_at IS NULL AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
         )
         SELECT period AS "period!", id AS "id!" FROM moved"#,
         &periods,
@@ -268,10 +269,10 @@ async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timest
                 fence = d.fence + 1
             FROM judged j
             WHERE d.period = j.period AND d.id = j.id AND d.state = 'claimed' AND d.worker_id = $4
-            RETURNING d.period, d.id, d.state, d.fence, d.edition_id, d.subscriber_id, d.segment_id
+            RETURNING d.period, d.id, d.state, d.fence, d.edition_id, d.subscriber_id, d.segment_id, d.repeated_at
         ), freed AS (
             DELETE FROM segments_given g USING marked
-            WHERE marked.state = 'skipped' AND g.subscriber_id = marked.subscriber_id AND g.segment_id = marked.segment_id
+            WHERE marked.state = 'skipped' AND marked.repeated_at IS NULL AND g.subscriber_id = marked.subscriber_id AND g.segment_id = marked.segment_id
         ), first AS (
             UPDATE transactional t SET handed_over_at = $6 FROM marked
             WHERE marked.state = 'handing_over' AND marked.edition_id IS NULL AND t.delivery_id = marked.id AND t.handed_over_at IS NULL

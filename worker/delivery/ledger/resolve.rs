@@ -120,7 +120,8 @@ async fn end(conn: &mut PgConnection, key: Key, state: &str, now: Timestamp) -> 
 // Time starts anew for it: its edition may be long past its deadline, and the operator wants it sent now.
 async fn again(conn: &mut PgConnection, key: Key, edition_id: Option<i64>, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE deliveries SET state = 'queued', reason = NULL, due_at = $3, ready_at = $3, repeated_at = $3, finished_at = NULL, handing_over_at = NULL
+        "UPDATE deliveries SET state = 'queued', reason = NULL, due_at = $3, ready_at = $3, repeated_at = $3, finished_at = NULL, handing_over_at = NULL,
+            valid_until = greatest(valid_until, CASE WHEN valid_until IS NOT NULL THEN $3::timestamptz + interval '1 day' END)
         WHERE period = $1 AND id = $2",
         civil_to_db(key.period),
         key.id,
