@@ -128,6 +128,23 @@ async fn nobody_takes_an_erasure_back_and_an_old_link_says_that_she_is_not_maile
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_to_another_spelling_of_her_address_is_blanked_too() {
+    let story = Story::ready(1, 2).await;
+    for statement in [
+        "UPDATE subscribers SET address = 'Mara@xn--bcher-kva.example.org', address_key = 'mara@xn--bcher-kva.example.org' WHERE id = 1",
+        "SELECT ensure_deliveries_partition('2026-01-01')",
+        "INSERT INTO deliveries (period, basis, template, address, due_at, state, handing_over_at)
+         SELECT '2026-01-01', 'test', 'weekly_tip', address, now(), 'sent', now()
+         FROM unnest('{mara@bücher.example.org,MARA@Bücher.example.org,mara@bucher.example.org}'::text[]) AS address",
+    ] {
+        story.tamper(statement).await;
+    }
+    story.erase(1).await;
+    let left = story.texts("SELECT address FROM deliveries WHERE basis = 'test' ORDER BY id").await;
+    assert_eq!(left, ["<address>", "<address>", "mara@bucher.example.org"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_cannot_be_erased_is_told_why() {
     let story = Story::ready(1, 2).await;
     let unknown = story.tidings_refuses(&["subscriber", "erase", "nobody@example.org", "--yes"]).await;

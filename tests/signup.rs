@@ -184,8 +184,19 @@ async fn what_nobody_confirmed_is_forgotten_after_thirty_days() {
         let told = Form { name: "Ana".into(), stage_date: "2025-11-01".into(), ..form(email, &["sleep"]) };
         story.ask_with(&told, host(1)).await;
     }
+    story
+        .run("INSERT INTO subscriber_events (subscriber_id, at, what, source, before, after) VALUES (2, now(), 'name', 'page', 'A', 'Ana')")
+        .await;
+    story.run("INSERT INTO consents (subscriber_id, topic_id, act, wording, source, at) VALUES (2, 2, 'withdrawn', 'Ana called', 'operator', now())").await;
     story.days(30);
     story.tend().await;
+    assert_eq!(story.texts("SELECT concat_ws(' ', what, before, after) FROM subscriber_events WHERE subscriber_id = 2").await, ["name"]);
+    assert_eq!(
+        story
+            .texts("SELECT concat_ws(' ', act, wording LIKE '%Ana%', origin_hash) FROM consents WHERE subscriber_id = 2 ORDER BY id")
+            .await,
+        ["asked f", "withdrawn"]
+    );
     assert_eq!(
         story.texts("SELECT concat_ws(' ', outcome, wording, name, zone, stage_date, origin_hash) FROM signups").await,
         ["expired", "expired"]

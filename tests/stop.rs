@@ -391,3 +391,47 @@ async fn a_suppression_knows_an_address_by_its_hash_alone_until_it_is_lifted() {
     suppression::remove(&mut conn, keyring, &address, "why not", now).await.expect("an answer");
     story.add("nobody@example.org", &story.back).await;
 }
+
+#[tokio::test]
+async fn a_stop_has_its_effect_though_the_suppression_of_the_address_hangs_on_nobody() {
+    let story = Story::new().await;
+    for whose in ["NULL", "an erased row"] {
+        story.leave(story.ana, Scope::Everything).await;
+        match whose {
+            "NULL" => story.run("UPDATE suppressions SET subscriber_id = NULL").await,
+            _ => {
+                story.run("UPDATE subscribers SET address = NULL, address_key = NULL, erased_at = now() WHERE id = 2").await;
+                story.run("UPDATE suppressions SET subscriber_id = 2").await;
+            }
+        }
+        let queued = story.delivery(story.ana, story.back.id, "topic", "queued").await;
+        let stopped = story.leave(story.ana, Scope::Everything).await;
+        assert_eq!(stopped, Stopped { changed: true, skipped: 1 }, "{whose}");
+        assert_eq!(story.state(queued).await, "skipped");
+        assert!(story.standing(story.ana, &story.back).await.everything);
+        assert!(story.claim(story.worker().await).await.is_empty());
+        assert_eq!(story.texts("SELECT kind || ' ' || subscriber_id FROM suppressions").await, ["unsubscribe_all 1"]);
+        assert!(!story.leave(story.ana, Scope::Everything).await.changed, "once");
+        story.run("DELETE FROM suppressions").await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_never_confirmed_comes_back_unconfirmed() {
+    let story = Story::new().await;
+    subscription_to(&story, story.ana, &story.sleep).await;
+    story.run("UPDATE subscriptions SET standing = 'unconfirmed' WHERE topic_id = 2").await;
+    for _ in 0..2 {
+        story.leave(story.ana, Scope::Topic(2)).await;
+        let undone = stop::undo(&story.app.db.pool, story.ana, 2, story.app.now()).await.expect("an answer");
+        assert_eq!(undone, Undone::Lifted { scope: Scope::Topic(2), queued: 0 });
+        assert_eq!(story.texts("SELECT standing FROM subscriptions WHERE topic_id = 2").await, ["unconfirmed"]);
+        story.app.wait(SignedDuration::from_mins(1));
+    }
+    for _ in 0..2 {
+        story.leave(story.ana, Scope::Topic(1)).await;
+        assert_eq!(story.undo().await, Undone::Lifted { scope: Scope::Topic(1), queued: 0 });
+        assert!(story.standing(story.ana, &story.back).await.subscribed);
+        story.app.wait(SignedDuration::from_mins(1));
+    }
+}

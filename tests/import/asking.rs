@@ -76,6 +76,22 @@ async fn the_limits_of_an_address_hold_and_an_undoing_ends_the_asking() {
     assert!(matches!(ask::begin(&mut conn, 77, 60, app.now()).await, Err(AskError::Unknown(77))));
 }
 
+#[tokio::test]
+async fn whoever_was_asked_and_did_not_answer_stays_the_operators() {
+    let app = TestApp::new().await;
+    let back = topic(&app, "Back care").await;
+    let imported = import(&app, Some(&back), None, people(1)).await.expect("an import");
+    let mut conn = app.db.pool.acquire().await.expect("a connection");
+    ask::begin(&mut conn, imported.id, 60, app.now()).await.expect("an asking");
+    sweep(&app).await;
+    app.wait(SignedDuration::from_hours(24 * 31));
+    sweep(&app).await;
+    let desk = Desk { pool: &app.db.pool, keyring: &app.keyring, rules: &app.config.signup, publisher: "Example Press" };
+    tend::prune(&desk, app.now()).await.expect("a pruning");
+    assert_eq!(texts(&app, "SELECT concat_ws(' ', outcome, wording) FROM signups").await, ["expired"], "the sign-up is forgotten");
+    assert_eq!(texts(&app, "SELECT address FROM subscribers").await, ["p0@example.org"]);
+}
+
 fn people(n: u32) -> String {
     "email\n".to_owned() + &(0..n).map(|n| format!("p{n}@example.org\n")).collect::<String>()
 }

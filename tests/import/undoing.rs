@@ -1,8 +1,13 @@
 //! An import taken back: what it changed is as it was, and what people did themselves since stands.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use jiff::SignedDuration;
+use tidings::audience::topic::Topic;
+use tidings::people::arrival;
 use tidings::people::stop::{self, Scope, Source};
 use tidings::people::unimport::{self, Left, UndoError, Undone};
+use tidings::signup::{self, Answer, Desk, Form, Origin, Request};
 
 use super::{contents, import, run, standings, texts, topic};
 use crate::support::TestApp;
@@ -38,6 +43,8 @@ async fn an_undone_import_leaves_everything_as_it_was_but_for_what_people_did_si
     let withdrawn = texts(&app, "SELECT count(*)::text FROM consents WHERE act = 'withdrawn' AND source = 'import'").await;
     assert_eq!(withdrawn, ["4"], "of those whom it had confirmed and who had not left");
     assert_eq!(texts(&app, "SELECT kind FROM suppressions").await, [""; 0], "nobody is suppressed");
+    let history = "SELECT concat_ws(' ', c.act, c.wording) FROM subscribers s JOIN consents c ON c.subscriber_id = s.id WHERE s.erased_at IS NOT NULL ORDER BY c.id";
+    assert_eq!(texts(&app, history).await, ["confirmed", "withdrawn"], "the acts stay, the evidence about her goes");
     assert!(matches!(undo(&app, imported.id).await, Err(UndoError::Already(_))));
     assert!(matches!(undo(&app, 99).await, Err(UndoError::Unknown(99))));
 
@@ -80,6 +87,38 @@ async fn what_waits_on_the_word_of_an_import_is_skipped_when_it_is_undone() {
     assert_eq!(story.number("SELECT count(*) FROM segments_given").await, 0);
     let refused = story.tidings_refuses(&["import", "undo", "1"]).await;
     assert!(refused.contains("undone already"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_she_typed_and_confirmed_herself_stays_when_an_import_is_undone() {
+    let app = TestApp::new().await;
+    let (back, sleep) = (topic(&app, "Back care").await, topic(&app, "Sleep").await);
+    ask(&app, &sleep, "before@example.org", "Bea", 1).await;
+    app.wait(SignedDuration::from_hours(1));
+    let file = "email,name,zone\nbefore@example.org,B,Europe/London\nafter@example.org,A,Europe/London\n";
+    let imported = import(&app, Some(&back), None, file).await.expect("an import");
+    app.wait(SignedDuration::from_hours(1));
+    ask(&app, &sleep, "after@example.org", "Ada", 2).await;
+    for id in [1, 2] {
+        arrival::confirm(&app.db.pool, &app.keyring, id, app.now()).await.expect("an answer").expect("a sign-up");
+    }
+    let events =
+        texts(&app, "SELECT concat_ws(' ', what, source, before, after) FROM subscriber_events WHERE source <> 'import' ORDER BY id").await;
+    assert_eq!(events, ["name page B Bea", "name page A Ada"]);
+    let (undone, _) = undo(&app, imported.id).await.expect("an undoing");
+    assert_eq!((undone.undone, undone.removed), (2, 0));
+    let left = texts(&app, "SELECT concat_ws(' ', address, name, zone) FROM subscribers ORDER BY address").await;
+    assert_eq!(left, ["after@example.org Ada", "before@example.org Bea"]);
+}
+
+async fn ask(app: &TestApp, topic: &Topic, email: &str, name: &str, host: u8) {
+    let rules = &app.config.signup;
+    let desk = Desk { pool: &app.db.pool, keyring: &app.keyring, rules, publisher: "Example Press" };
+    let open = signup::open_topics(&mut app.db.pool.acquire().await.expect("a connection")).await.expect("topics");
+    let form = Form { email: email.to_owned(), name: name.to_owned(), topics: vec![topic.slug.clone()], ..Form::default() };
+    let request = Request::read(&form, &open, rules).expect("a form that is well");
+    let origin = Origin::Host(IpAddr::V4(Ipv4Addr::new(10, host, 0, 1)));
+    assert_eq!(signup::subscribe(&desk, &request, origin, app.now()).await.expect("an answer"), Answer::Taken);
 }
 
 async fn undo(app: &TestApp, import_id: i64) -> Result<(Undone, Vec<Left>), UndoError> {

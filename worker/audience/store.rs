@@ -301,6 +301,19 @@ pub async fn link_suppressions(conn: &mut PgConnection, hashes: &[Vec<u8>], ids:
     .map(drop)
 }
 
+/// Makes one suppression a subscriber's; false when it is lifted, or somebody's who was not erased.
+pub async fn link_suppression(conn: &mut PgConnection, id: i64, subscriber_id: i64) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE suppressions s SET subscriber_id = $2 WHERE s.id = $1 AND s.lifted_at IS NULL AND (s.subscriber_id IS NULL
+            OR EXISTS (SELECT FROM subscribers o WHERE o.id = s.subscriber_id AND o.erased_at IS NOT NULL))",
+        id,
+        subscriber_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Lifts one suppression; false when it was lifted already.
 pub async fn lift_suppression(conn: &mut PgConnection, id: i64, reason: &str, now: Timestamp) -> sqlx::Result<bool> {
     let done = sqlx::query!(
@@ -312,4 +325,24 @@ pub async fn lift_suppression(conn: &mut PgConnection, id: i64, reason: &str, no
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Of people whose rows are blanked: consents keep act, time, topic and source, and words that are ours; evidence that somebody
+/// gave about them goes, and so do where they asked from and the values of their changes.
+pub async fn blank_history(conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<()> {
+    sqlx::query("SET LOCAL tidings.erasing = 'on'").execute(&mut *conn).await?;
+    sqlx::query!(
+        "UPDATE consents SET origin_hash = NULL, wording = CASE WHEN source NOT IN ('operator', 'import') THEN wording END
+         WHERE subscriber_id = ANY($1) AND (origin_hash IS NOT NULL OR wording IS NOT NULL)",
+        ids,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE subscriber_events SET before = NULL, after = NULL WHERE subscriber_id = ANY($1) AND (before IS NOT NULL OR after IS NOT NULL)",
+        ids,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query("SET LOCAL tidings.erasing = 'off'").execute(conn).await.map(drop)
 }

@@ -81,8 +81,8 @@ pub async fn history(conn: &mut PgConnection, keyring: &Keyring, address: &Email
     store::suppressions_of_address(conn, &hashes(keyring, address.key())).await
 }
 
-/// Records that an address must not be mailed and gives the row's id; none when one of this kind stands already. Part of
-/// a stop: the caller holds the subscriber's row, or for an address without subscriber the audience lock.
+/// Records that an address must not be mailed and gives the row's id; none when one of this kind stands against her already.
+/// One that stands but hangs on nobody, or on the blank row of somebody who was erased, becomes hers. Part of a stop: the caller holds the subscriber's row, or for an address without subscriber the audience lock.
 pub async fn insert(
     conn: &mut PgConnection,
     keyring: &Keyring,
@@ -93,11 +93,23 @@ pub async fn insert(
     now: Timestamp,
 ) -> sqlx::Result<Option<i64>> {
     let standing = store::suppressions_of_address(conn, &hashes(keyring, address_key)).await?;
-    if standing.iter().any(|s| s.kind == kind && s.lifted.is_none()) {
-        return Ok(None);
+    let standing: Vec<Suppression> = standing.into_iter().filter(|s| s.kind == kind && s.lifted.is_none()).collect();
+    if !standing.is_empty() {
+        return link(conn, &standing, subscriber_id).await;
     }
     let (key_id, hash) = keyring.address_hash(address_key);
     store::insert_suppression(conn, &key_id, &hash, subscriber_id, kind, reason, now).await
+}
+
+// The ledger looks at whose a suppression is: without this the stop would be answered and have no effect.
+async fn link(conn: &mut PgConnection, standing: &[Suppression], subscriber_id: Option<i64>) -> sqlx::Result<Option<i64>> {
+    let Some(hers) = subscriber_id.filter(|_| standing.iter().all(|s| s.subscriber_id != subscriber_id)) else { return Ok(None) };
+    for suppression in standing {
+        if store::link_suppression(conn, suppression.id, hers).await? {
+            return Ok(Some(suppression.id));
+        }
+    }
+    Ok(None)
 }
 
 /// Lifts, as an operator's act, what an operator may lift.

@@ -128,7 +128,7 @@ async fn forget(pool: &PgPool, id: i64, subscriber_id: i64, now: Timestamp) -> s
 }
 
 // Who never confirmed anything and waits for nothing is no subscriber of ours. Her row stays as a number, and since she did not
-// ask for it nothing is suppressed: she may sign up again, or be imported. Whoever an operator imported stays his.
+// ask for it nothing is suppressed: she may sign up again, or be imported. Whoever an operator imported stays his, also when he asked her and she did not answer.
 async fn blank(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<()> {
     let blanked = sqlx::query!(
         "UPDATE subscribers s SET address = NULL, address_key = NULL, name = NULL, zone = NULL, stage_date = NULL, language = NULL,
@@ -136,17 +136,14 @@ async fn blank(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> s
          WHERE s.id = $1 AND s.erased_at IS NULL
             AND NOT EXISTS (SELECT FROM signups u WHERE u.subscriber_id = $1 AND (u.outcome IS NULL OR u.wording IS NOT NULL))
             AND NOT EXISTS (SELECT FROM subscriptions n WHERE n.subscriber_id = $1 AND (n.standing <> 'unconfirmed'
-                OR NOT EXISTS (SELECT FROM signups u WHERE u.subscriber_id = $1 AND n.topic_id = ANY(u.topics))))",
+                OR NOT EXISTS (SELECT FROM signups u WHERE u.subscriber_id = $1 AND u.source <> 'import' AND n.topic_id = ANY(u.topics))))",
         subscriber_id,
         to_db(now)
     )
     .execute(&mut *conn)
     .await?;
     if blanked.rows_affected() == 1 {
-        sqlx::query("SELECT set_config('tidings.erasing', 'on', true)").execute(&mut *conn).await?;
-        sqlx::query!("UPDATE consents SET origin_hash = NULL WHERE subscriber_id = $1 AND origin_hash IS NOT NULL", subscriber_id)
-            .execute(conn)
-            .await?;
+        crate::audience::store::blank_history(conn, &[subscriber_id]).await?;
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ pub(super) async fn is_subscribed(conn: &mut PgConnection, subscriber_id: i64) -
 /// Takes over what the form says of her. Of somebody whose address was proven before only what is not known: the form may have been
 /// filled in by anyone.
 pub(super) async fn fill_in(conn: &mut PgConnection, signup: &Signup, proven: bool) -> sqlx::Result<()> {
+    insert_events(conn, signup, proven).await?;
     sqlx::query!(
         "UPDATE subscribers SET
             name = CASE WHEN $5 THEN coalesce(name, $2) ELSE coalesce($2, name) END,
@@ -41,6 +42,25 @@ pub(super) async fn fill_in(conn: &mut PgConnection, signup: &Signup, proven: bo
         signup.zone,
         signup.stage_date.map(civil_to_db),
         proven
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+// What is about to change, before it does. It is dated when she typed it; whoever undoes an import goes by when she confirmed.
+async fn insert_events(conn: &mut PgConnection, signup: &Signup, proven: bool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO subscriber_events (subscriber_id, at, what, source, before, after)
+         SELECT s.id, $6, v.what, 'page', v.before, v.after FROM subscribers s CROSS JOIN LATERAL (VALUES
+            ('name', s.name, $2), ('zone', s.zone, $3), ('stage date', s.stage_date::text, $4::date::text)) AS v (what, before, after)
+         WHERE s.id = $1 AND v.after IS NOT NULL AND v.after IS DISTINCT FROM v.before AND NOT ($5 AND v.before IS NOT NULL)",
+        signup.subscriber_id,
+        signup.name,
+        signup.zone,
+        signup.stage_date.map(civil_to_db),
+        proven,
+        to_db(signup.asked_at)
     )
     .execute(conn)
     .await

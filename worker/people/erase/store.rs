@@ -3,7 +3,10 @@
 //! Texts are read, blanked by `Words` and written back only where something was found: most hold nothing of hers.
 
 use super::words::Words;
-use crate::base::{address::EmailAddress, time::to_db};
+use crate::{
+    audience::store as audience,
+    base::{address::EmailAddress, time::to_db},
+};
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
@@ -55,21 +58,14 @@ pub(super) async fn insert_event(conn: &mut PgConnection, id: i64, source: &str,
 /// Consents keep act, time, topic and source, and words that are ours; evidence that somebody gave about her goes, and so do the
 /// values of her changes.
 pub(super) async fn blank_history(conn: &mut PgConnection, id: i64, words: &Words) -> sqlx::Result<()> {
+    audience::blank_history(conn, &[id]).await?;
     sqlx::query("SET LOCAL tidings.erasing = 'on'").execute(&mut *conn).await?;
-    sqlx::query!(
-        "UPDATE consents SET origin_hash = NULL, wording = CASE WHEN source NOT IN ('operator', 'import') THEN wording END
-         WHERE subscriber_id = $1 AND (origin_hash IS NOT NULL OR wording IS NOT NULL)",
-        id,
-    )
-    .execute(&mut *conn)
-    .await?;
     let rows = sqlx::query!(r#"SELECT id, wording AS "wording!" FROM consents WHERE subscriber_id = $1 AND wording IS NOT NULL"#, id)
         .fetch_all(&mut *conn)
         .await?;
     for (id, text) in rows.into_iter().filter_map(|row| Some((row.id, words.without_her(&row.wording)?))) {
         sqlx::query!("UPDATE consents SET wording = $2 WHERE id = $1", id, text).execute(&mut *conn).await?;
     }
-    sqlx::query!("UPDATE subscriber_events SET before = NULL, after = NULL WHERE subscriber_id = $1", id).execute(&mut *conn).await?;
     sqlx::query("SET LOCAL tidings.erasing = 'off'").execute(conn).await.map(drop)
 }
 
@@ -110,15 +106,24 @@ pub(super) async fn blank_deliveries(conn: &mut PgConnection, id: i64, address: 
             .await?;
         }
     }
-    sqlx::query!(
-        "UPDATE deliveries SET address = '<address>', context = NULL
-         WHERE subscriber_id IS NULL AND basis = 'test' AND (lower(address) = lower($1) OR lower(address) = $2)",
-        address.as_given(),
-        address.key(),
+    blank_tests(conn, address).await
+}
+
+// One address has many spellings, which only reading them brings together.
+async fn blank_tests(conn: &mut PgConnection, address: &EmailAddress) -> sqlx::Result<()> {
+    let tests = sqlx::query!(
+        r#"SELECT period, id, address AS "address!" FROM deliveries
+           WHERE basis = 'test' AND address <> '<address>' AND subscriber_id IS NULL ORDER BY period, id"#
     )
-    .execute(conn)
-    .await
-    .map(drop)
+    .fetch_all(&mut *conn)
+    .await?;
+    let is_hers = |text: &str| EmailAddress::parse(text).map_or(text == address.as_given(), |other| other.key() == address.key());
+    for test in tests.into_iter().filter(|test| is_hers(&test.address)) {
+        sqlx::query!("UPDATE deliveries SET address = '<address>', context = NULL WHERE period = $1 AND id = $2", test.period, test.id)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
 }
 
 /// The frozen contexts of her mails.

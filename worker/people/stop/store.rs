@@ -91,12 +91,14 @@ pub(super) async fn last_leaving(
     Ok(row.map(|row| Left { scope: row.topic_id.map_or(Scope::Everything, Scope::Topic), at: from_db(row.at) }))
 }
 
-/// Gives a subscription back the standing that it had before it was ended: it was unconfirmed if she had only asked.
+/// Gives a subscription back the standing that it had before it was ended: confirmed only if the last that was said of it, but
+/// for her leaving and returning, is that it is; whoever was imported unconfirmed has said nothing.
 pub(super) async fn return_to_topic(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE subscriptions SET changed_at = $3, standing = CASE (
-            SELECT c.act FROM consents c WHERE c.subscriber_id = $1 AND c.topic_id = $2 AND c.act <> 'withdrawn' ORDER BY c.id DESC LIMIT 1)
-            WHEN 'asked' THEN 'unconfirmed' ELSE 'confirmed' END
+            SELECT c.act FROM consents c WHERE c.subscriber_id = $1 AND c.topic_id = $2
+                AND (c.act IN ('asked', 'confirmed') OR c.act = 'withdrawn' AND c.source = 'import') ORDER BY c.id DESC LIMIT 1)
+            WHEN 'confirmed' THEN 'confirmed' ELSE 'unconfirmed' END
          WHERE subscriber_id = $1 AND topic_id = $2 AND standing = 'unsubscribed'",
         subscriber_id,
         topic_id,

@@ -110,8 +110,11 @@ pub(super) async fn facts(conn: &mut PgConnection, import: &Import, ids: &[i64])
                 OR EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = c.subscriber_id AND x.lifted_at IS NULL)
                 OR EXISTS (SELECT FROM subscriber_events e WHERE e.subscriber_id = c.subscriber_id AND e.source <> 'import')
                 OR EXISTS (SELECT FROM deliveries d WHERE d.subscriber_id = c.subscriber_id AND d.handing_over_at IS NOT NULL) AS "has_more!",
+            -- What a sign-up said of her is dated when it was typed, and counts since it was confirmed.
             ARRAY(SELECT DISTINCT e.what FROM subscriber_events e
-                WHERE e.subscriber_id = c.subscriber_id AND e.at >= $4 AND e.source <> 'import') AS "touched!"
+                WHERE e.subscriber_id = c.subscriber_id AND e.source <> 'import' AND (e.at >= $4
+                    OR EXISTS (SELECT FROM signups g WHERE g.subscriber_id = c.subscriber_id AND g.asked_at = e.at
+                        AND g.outcome = 'confirmed' AND g.closed_at >= $4))) AS "touched!"
            FROM import_changes c JOIN subscribers s ON s.id = c.subscriber_id
            LEFT JOIN subscriptions p ON p.subscriber_id = c.subscriber_id AND p.topic_id = $3
            WHERE c.import_id = $1 AND c.subscriber_id = ANY($2) AND c.undo IS NULL ORDER BY c.subscriber_id"#,
@@ -231,11 +234,7 @@ async fn remove(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> sqlx::R
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query("SELECT set_config('tidings.erasing', 'on', true)").execute(&mut *conn).await?;
-    sqlx::query!("UPDATE subscriber_events SET before = NULL, after = NULL WHERE subscriber_id = ANY($1)", ids)
-        .execute(conn)
-        .await
-        .map(drop)
+    audience::blank_history(conn, ids).await
 }
 
 /// Skips what waits to be sent to them and is stopped now; its segments become free again.
