@@ -1,6 +1,7 @@
 //! Signing up: what is asked, confirmed and refused, what becomes of it with time, and what a stranger cannot do.
 
 mod arrival;
+mod leaving;
 mod limits;
 mod story;
 

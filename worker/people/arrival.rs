@@ -61,11 +61,10 @@ pub async fn refuse(pool: &PgPool, keyring: &Keyring, signup_id: i64, now: Times
     let mut changed = false;
     if before.state == PendingState::Open {
         let subscribed = store::is_subscribed(&mut *pool.acquire().await?, before.subscriber_id).await?;
-        // Before the sign-up is closed: after a crash in between, the next press of the button does the rest.
-        if !subscribed {
-            stop::suppress(pool, keyring, Whom::Subscriber(before.subscriber_id), Kind::Manual, NOT_HERS, Source::Page, now).await?;
-        }
-        changed = close_as_refused(pool, signup_id, before.subscriber_id, now).await?;
+        // A suppression closes the sign-up with it; one that stood before, or none, leaves that to the second.
+        let whom = Whom::Subscriber(before.subscriber_id);
+        let suppressed = !subscribed && stop::suppress(pool, keyring, whom, Kind::Manual, NOT_HERS, Source::Page, now).await?.changed;
+        changed = close_as_refused(pool, signup_id, before.subscriber_id, now).await? || suppressed;
     }
     Ok(look(pool, signup_id, now).await?.map(|after| Arrival { changed, ..after }))
 }

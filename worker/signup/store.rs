@@ -171,10 +171,34 @@ pub async fn prolong(conn: &mut PgConnection, id: i64, expires_at: Timestamp) ->
         .map(drop)
 }
 
+/// Leaves an open sign-up these topics and words only.
+pub async fn narrow(conn: &mut PgConnection, id: i64, topics: &[i64], wording: &str) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE signups SET topics = $2, wording = $3 WHERE id = $1 AND outcome IS NULL", id, topics, wording)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
 /// Closes an open sign-up as confirmed, refused or expired; false when it is closed already.
 pub async fn close(conn: &mut PgConnection, id: i64, outcome: &str, now: Timestamp) -> sqlx::Result<bool> {
     let done = sqlx::query!("UPDATE signups SET outcome = $2, closed_at = $3 WHERE id = $1 AND outcome IS NULL", id, outcome, to_db(now));
     Ok(done.execute(conn).await?.rows_affected() == 1)
+}
+
+/// Whether she was suppressed, or left one of its topics or everything, after she last asked for anything.
+pub async fn left_since(conn: &mut PgConnection, signup: &Signup) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"WITH last AS (
+            SELECT greatest($2::timestamptz, (SELECT max(at) FROM consents WHERE subscriber_id = $1 AND act = 'asked')) AS ask)
+        SELECT EXISTS (SELECT FROM suppressions x, last WHERE x.subscriber_id = $1 AND x.at > last.ask)
+            OR EXISTS (SELECT FROM consents c, last WHERE c.subscriber_id = $1 AND c.act = 'withdrawn' AND c.at > last.ask
+                AND (c.topic_id IS NULL OR c.topic_id = ANY($3))) AS "left!""#,
+        signup.subscriber_id,
+        to_db(signup.asked_at),
+        &signup.topics
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// The topics of these ids, by name.

@@ -85,7 +85,7 @@ async fn remind(desk: &Desk<'_>, now: Timestamp) -> sqlx::Result<()> {
     Ok(())
 }
 
-// Decided once, whichever way: who was asked twice already, or could not be mailed, is not reminded later either.
+// Decided once, whichever way: who was asked twice already, left since, or could not be mailed, is not reminded later either.
 async fn decide(conn: &mut PgConnection, desk: &Desk<'_>, id: i64, now: Timestamp) -> sqlx::Result<()> {
     let Some(Signup { subscriber_id, .. }) = store::signup(conn, id).await? else { return Ok(()) };
     let Some(key) = store::lock(conn, subscriber_id).await? else { return Ok(()) };
@@ -99,7 +99,7 @@ async fn decide(conn: &mut PgConnection, desk: &Desk<'_>, id: i64, now: Timestam
     }
     let Some(signup) = store::signup(conn, id).await? else { return Ok(()) };
     let sent = mails::sent(conn, &signup).await?;
-    if sent.confirmations == 1 && sent.handed_over {
+    if sent.confirmations == 1 && sent.handed_over && !store::left_since(conn, &signup).await? {
         let topics = store::topics(conn, &signup.topics).await?.into_iter().map(|topic| topic.name).collect::<Vec<_>>();
         mails::reminder(conn, desk, &key, &signup, &topics, now).await?;
     }
