@@ -47,18 +47,20 @@ pub async fn prune(desk: &Desk<'_>, now: Timestamp) -> sqlx::Result<()> {
 }
 
 async fn expire(desk: &Desk<'_>, now: Timestamp) -> sqlx::Result<()> {
-    let over = sqlx::query_scalar!(
-        "SELECT id FROM signups WHERE outcome IS NULL AND (expires_at <= $1 OR asked_at <= $2) LIMIT $3",
+    let over = sqlx::query!(
+        "SELECT id, subscriber_id FROM signups WHERE outcome IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
         to_db(now),
-        to_db(earlier(now, desk.rules.keep_unconfirmed)),
         PORTION
     )
     .fetch_all(desk.pool)
     .await?;
-    for id in over {
+    for row in over {
         let mut tx = desk.pool.begin().await?;
-        if store::close(&mut tx, id, "expired", now).await? {
-            transactional::cancel(&mut tx, &format!("signup:{id}"), EXPIRED, now).await?;
+        store::lock(&mut tx, row.subscriber_id).await?;
+        // Looked at again under her row: she may have asked once more meanwhile, and then its link works for longer.
+        let over = store::signup(&mut tx, row.id).await?.is_some_and(|signup| signup.expires_at <= now);
+        if over && store::close(&mut tx, row.id, "expired", now).await? {
+            transactional::cancel(&mut tx, &format!("signup:{}", row.id), EXPIRED, now).await?;
         }
         tx.commit().await?;
     }
