@@ -66,7 +66,8 @@ async fn whoever_was_erased_comes_back_by_signing_up_and_confirming_as_somebody_
     let request = Request::read(&form, &open, rules).expect("a form that is well");
     let origin = Origin::Host(IpAddr::V4(Ipv4Addr::LOCALHOST));
     assert_eq!(signup::subscribe(&desk, &request, origin, now).await.expect("an answer"), Answer::Taken);
-    let arrived = arrival::confirm(pool, keyring, 1, now).await.expect("an answer").expect("a sign-up");
+    let seen = tidings::signup::pending(pool, 1, now).await.expect("an answer").expect("a sign-up").seen;
+    let arrived = arrival::confirm(pool, keyring, 1, &seen, now).await.expect("an answer").expect("a sign-up");
     assert_eq!((arrived.state, arrived.changed, arrived.suppressed), (PendingState::Confirmed, true, false));
     assert_ne!(arrived.subscriber_id, 1, "another row");
     assert_eq!(story.texts("SELECT lifted_reason FROM suppressions WHERE kind = 'erased'").await, ["she confirmed a sign-up"]);

@@ -67,9 +67,11 @@ async fn sign_up(story: &Story, served: &Served, relay: &FaultyRelay) {
     until("the confirmation is there", || sent() == 1).await;
     let links = links(story).await;
     let (confirm, preferences) = (links.last().expect("a link"), &links[PEOPLE as usize * 2]);
+    let (_, page) = served.ask("GET", &format!("/confirm/{confirm}"), "").await;
+    let seen = page.split_once("name=\"seen\" value=\"").and_then(|(_, rest)| rest.split_once('"')).expect("what it shows").0;
+    let press = format!("act=confirm&seen={seen}");
     for (method, path, body) in [
-        ("GET", format!("/confirm/{confirm}"), ""),
-        ("POST", format!("/confirm/{confirm}"), "act=confirm"),
+        ("POST", format!("/confirm/{confirm}"), press.as_str()),
         ("GET", format!("/preferences/{preferences}"), ""),
         ("POST", format!("/preferences/{preferences}"), "wish=name&name=Person+5"),
         ("GET", format!("/preferences/{preferences}x"), ""),

@@ -61,7 +61,9 @@ async fn every_kind_of_mail(story: &Story) -> Vec<Handed> {
     let confirmed = sign_up(story, "newcomer@example.org").await;
     sign_up(story, "forgetful@example.org").await;
     story.run_until_idle(&jobs).await;
-    arrival::confirm(&story.app.db.pool, &story.app.keyring, confirmed, story.app.now()).await.expect("a confirmation");
+    let pending = signup::pending(&story.app.db.pool, confirmed, story.app.now()).await.expect("an answer").expect("a sign-up");
+    let (pool, keyring) = (&story.app.db.pool, &story.app.keyring);
+    arrival::confirm(pool, keyring, confirmed, &pending.seen, story.app.now()).await.expect("a confirmation");
     let known = EmailAddress::parse("person-1@example.org").expect("an address");
     signup::mail_link(&desk(story), &known, ORIGIN, story.app.now()).await.expect("an answer");
     story.run_until_idle(&jobs).await;
@@ -121,8 +123,9 @@ fn wrong_bodies(link: &str) -> Vec<(&'static str, String)> {
         bodies.push((URLENCODED, "List-Unsubscribe=One-Click".to_owned()));
         bodies.push((URLENCODED, "act=leave&from=everything".to_owned()));
     }
+    // A person's press says what she saw.
+    bodies.push((URLENCODED, "act=confirm".to_owned()));
     if !link.starts_with("/confirm/") {
-        bodies.push((URLENCODED, "act=confirm".to_owned()));
         bodies.push((URLENCODED, "act=refuse".to_owned()));
     }
     bodies

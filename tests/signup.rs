@@ -2,6 +2,7 @@
 
 mod arrival;
 mod first_tip;
+mod leaving;
 mod limits;
 mod story;
 
@@ -289,4 +290,69 @@ async fn leaving_one_topic_keeps_a_stranger_from_bringing_it_back() {
     assert_eq!(story.standings().await, ["1 back unsubscribed"]);
     story.confirm().await;
     assert_eq!(story.standings().await, ["1 back confirmed"], "but she herself does");
+}
+
+#[tokio::test]
+async fn a_stranger_adds_to_an_open_sign_up_and_rewrites_nothing_of_it() {
+    let story = Story::new().await;
+    let hers = Form { name: "Ana".into(), ..form("ana@example.org", &["back"]) };
+    story.ask_with(&hers, host(1)).await;
+    let (before, seen) = (story.texts("SELECT origin_hash::text FROM signups").await, story.seen().await);
+    let strange = Form { name: "Nobody".into(), stage_date: "2001-01-01".into(), ..form("ana@example.org", &["back"]) };
+    story.ask_with(&strange, host(2)).await;
+    assert_eq!(story.texts("SELECT concat_ws(' ', name, stage_date, source) FROM signups").await, ["Ana 2001-01-01 page"]);
+    assert_eq!(story.texts("SELECT origin_hash::text FROM signups").await, before);
+    let arrival = story.confirm_what(&seen).await;
+    assert_eq!((arrival.state, arrival.changed), (PendingState::Open, false), "that date is not what she saw");
+    assert_eq!(story.standings().await, ["1 back unconfirmed"]);
+    assert_eq!(story.confirm().await.state, PendingState::Confirmed, "now she saw it");
+}
+
+#[tokio::test]
+async fn a_link_that_nothing_may_be_mailed_for_spends_nothing_of_the_address() {
+    for kind in [Kind::UnsubscribeAll, Kind::Complaint] {
+        let story = Story::new().await;
+        story.subscribed("ana@example.org", 1).await;
+        let (pool, keyring, now) = (&story.app.db.pool, &story.app.keyring, story.app.now());
+        stop::suppress(pool, keyring, Whom::Subscriber(1), kind, "why", Source::Page, now).await.expect("a stop");
+        assert_eq!(story.link("ana@example.org").await, Answer::Taken);
+        assert!(story.mails().await.is_empty());
+        assert_eq!(story.number("SELECT count(*) FROM asked_mails").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_up_whose_link_was_prolonged_is_open_as_long_as_its_mail_says() {
+    let story = Story::with(&[("TIDINGS_SIGNUP__KEEP_UNCONFIRMED", "8d")]).await;
+    story.ask("ana@example.org", &["back"]).await;
+    story.days(5);
+    story.ask("ana@example.org", &["back"]).await;
+    story.days(4);
+    story.tend().await;
+    assert_eq!(story.confirm().await.state, PendingState::Confirmed);
+}
+
+#[tokio::test]
+async fn what_expires_waits_for_whoever_holds_her_row_and_then_looks_again() {
+    let story = Story::new().await;
+    story.ask("ana@example.org", &["back"]).await;
+    story.days(7);
+    let mut asking = story.app.db.pool.begin().await.expect("a transaction");
+    signup::store::lock(&mut asking, 1).await.expect("her row");
+    let prolonged = async {
+        until_somebody_waits(&story).await;
+        let later = story.app.now() + SignedDuration::from_hours(24);
+        signup::store::prolong(&mut asking, 1, later).await.expect("an answer");
+        asking.commit().await.expect("a commit");
+    };
+    futures_util::future::join(story.tend(), prolonged).await;
+    assert_eq!(story.number("SELECT count(*) FROM signups WHERE outcome IS NULL").await, 1);
+}
+
+async fn until_somebody_waits(story: &Story) {
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+    while story.number(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -78,8 +78,20 @@ impl Story {
 
     /// The last sign-up is confirmed.
     pub(super) async fn confirm(&self) -> Arrival {
+        let seen = self.seen().await;
+        self.confirm_what(&seen).await
+    }
+
+    /// The last sign-up is confirmed by somebody who saw this.
+    pub(super) async fn confirm_what(&self, seen: &str) -> Arrival {
         let id = self.last_signup().await;
-        arrival::confirm(&self.app.db.pool, &self.app.keyring, id, self.app.now()).await.expect("an answer").expect("a sign-up")
+        arrival::confirm(&self.app.db.pool, &self.app.keyring, id, seen, self.app.now()).await.expect("an answer").expect("a sign-up")
+    }
+
+    /// What the page of the last sign-up shows, as a digest.
+    pub(super) async fn seen(&self) -> String {
+        let id = self.last_signup().await;
+        signup::pending(&self.app.db.pool, id, self.app.now()).await.expect("an answer").expect("a sign-up").seen
     }
 
     /// The last sign-up was not hers.

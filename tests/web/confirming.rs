@@ -17,7 +17,7 @@ async fn the_page_shows_what_would_be_confirmed_and_a_press_confirms_it_once() {
     );
     assert!(!page.body.contains("href=\"/preferences/"), "the address is not proven to be hers yet");
     for _ in 0..2 {
-        let done = desk.post(&link, &[("act", "confirm")]).await;
+        let done = desk.confirm(&link).await;
         assert!(done.status == 200 && done.body.contains("You are subscribed") && done.body.contains("role=\"status\""), "{}", done.body);
     }
     let seen = desk.get(&link).await;
@@ -43,7 +43,7 @@ async fn whoever_says_that_it_was_not_her_is_left_alone() {
             done.body
         );
     }
-    assert!(desk.post(&link, &[("act", "confirm")]).await.body.contains("You will not be subscribed"));
+    assert!(desk.confirm(&link).await.body.contains("You will not be subscribed"));
     assert_eq!(desk.count("SELECT count(*) FROM suppressions WHERE kind = 'manual' AND lifted_at IS NULL").await, 1);
     assert_eq!(desk.count("SELECT count(*) FROM subscriptions WHERE standing = 'confirmed'").await, 0);
 }
@@ -54,7 +54,7 @@ async fn a_link_that_is_too_old_says_so_and_confirms_nothing() {
     desk.sign_up(ANA).await;
     let link = desk.confirm_link().await;
     desk.app.wait(SignedDuration::from_hours(7 * 24));
-    for page in [desk.get(&link).await, desk.post(&link, &[("act", "confirm")]).await] {
+    for page in [desk.get(&link).await, desk.confirm(&link).await] {
         assert!(
             page.status == 200 && page.body.contains("This link is too old") && page.body.contains("href=\"/subscribe\""),
             "{}",
@@ -75,7 +75,27 @@ async fn a_suppressed_person_who_confirms_is_told_that_nothing_comes() {
     )
     .await;
     assert!(desk.get(&link).await.body.contains("nothing would be sent to you"));
-    assert!(desk.post(&link, &[("act", "confirm")]).await.body.contains("so nothing is sent to you at present"));
+    assert!(desk.confirm(&link).await.body.contains("so nothing is sent to you at present"));
+}
+
+#[tokio::test]
+async fn a_page_that_was_opened_before_somebody_added_to_the_sign_up_confirms_nothing() {
+    let desk = Desk::new().await;
+    desk.sign_up(ANA).await;
+    let link = desk.confirm_link().await;
+    let opened = desk.get(&link).await.hidden();
+    let opened: Vec<(&str, &str)> =
+        opened.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|field| field.1 != "refuse").collect();
+    let more = [("email", ANA), ("choice", "shown"), ("topics", "sleep"), ("name", "Somebody <else>"), ("stamp", &desk.stamp())];
+    desk.post("/subscribe", &more).await;
+    let page = desk.post(&link, &opened).await;
+    for words in ["has changed since you opened this page", "“Back care” and “Sleep”", "Name: Somebody &#60;else&#62;", "Yes, subscribe me"]
+    {
+        assert!(page.status == 200 && page.body.contains(words), "{words} in {}", page.body);
+    }
+    assert_eq!(desk.count("SELECT count(*) FROM subscriptions WHERE standing = 'confirmed'").await, 0);
+    assert!(desk.confirm(&link).await.body.contains("You are subscribed"));
+    assert_eq!(desk.count("SELECT count(*) FROM subscriptions WHERE standing = 'confirmed'").await, 2);
 }
 
 #[tokio::test]
@@ -84,7 +104,7 @@ async fn a_body_that_is_none_of_its_buttons_changes_nothing() {
     desk.sign_up(ANA).await;
     let link = desk.confirm_link().await;
     let before = desk.fingerprint().await;
-    for fields in [&[][..], &[("act", "")], &[("act", "yes")], &[("List-Unsubscribe", "One-Click")]] {
+    for fields in [&[][..], &[("act", "")], &[("act", "confirm")], &[("act", "yes")], &[("List-Unsubscribe", "One-Click")]] {
         assert_eq!(desk.post(&link, fields).await.status, 400, "{fields:?}");
     }
     let json = desk.ask("POST", &link, HOST, &[("content-type", "application/json")], "{\"act\":\"confirm\"}").await;
@@ -109,7 +129,7 @@ async fn a_link_of_another_purpose_or_key_gets_the_one_page_for_invalid_links() 
     ] {
         let path = format!("/confirm/{token}");
         assert_eq!(desk.get(&path).await.seen(), known.seen(), "{token}");
-        assert_eq!(desk.post(&path, &[("act", "confirm")]).await.seen(), known.seen(), "{token}");
+        assert_eq!(desk.post(&path, &[("act", "confirm"), ("seen", "x")]).await.seen(), known.seen(), "{token}");
     }
     assert_eq!(desk.fingerprint().await, before);
 }
@@ -137,7 +157,7 @@ async fn looking_at_any_page_changes_nothing() {
     }
     assert_eq!(desk.fingerprint().await, before);
     // The fingerprint sees what a press changes.
-    desk.post(&confirm, &[("act", "confirm")]).await;
+    desk.confirm(&confirm).await;
     assert_ne!(desk.fingerprint().await, before);
 }
 

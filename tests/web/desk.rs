@@ -103,6 +103,12 @@ impl Desk {
         self.post("/subscribe", &[("email", email), ("choice", "shown"), ("topics", "back"), ("stamp", &self.stamp())]).await
     }
 
+    /// The button of a confirmation's page, pressed by somebody who sees the page as it is now.
+    pub(super) async fn confirm(&self, link: &str) -> Reply {
+        let seen = self.get(link).await.hidden().into_iter().find(|(name, _)| name == "seen").map(|(_, value)| value);
+        self.post(link, &[("act", "confirm"), ("seen", seen.as_deref().unwrap_or("an older page"))]).await
+    }
+
     pub(super) async fn call(&self, key: &str, body: &str) -> Reply {
         let bearer = format!("Bearer {key}");
         self.ask(

@@ -35,8 +35,9 @@ pub(super) async fn signups(stage: &Stage) -> anyhow::Result<i64> {
 async fn confirm(stage: &Stage, address: &str, screen: &Screen) -> anyhow::Result<()> {
     let link = ask(stage, address).await?;
     stage.clock.advance(LOOKING);
-    http::open(&link).await.context("the link of the confirmation")?;
-    http::send(&link, &[("act", "confirm")]).await.context("the button of the confirmation")?;
+    let page = http::open(&link).await.context("the link of the confirmation")?;
+    let seen = http::hidden(&page, "seen").context("the page behind the link does not say what it shows")?;
+    http::send(&link, &[("act", "confirm"), ("seen", seen)]).await.context("the button of the confirmation")?;
     settle(stage).await?;
     let mails = mails_to(stage, address);
     ensure!(

@@ -42,10 +42,12 @@ pub struct Arrival {
 }
 
 /// Confirms a sign-up; none when there never was one of this number. One that is refused or over stays so.
-pub async fn confirm(pool: &PgPool, keyring: &Keyring, signup_id: i64, now: Timestamp) -> sqlx::Result<Option<Arrival>> {
+///
+/// `seen` is the digest of what she agreed to. If the sign-up is another by now, it stays open and nothing is confirmed.
+pub async fn confirm(pool: &PgPool, keyring: &Keyring, signup_id: i64, seen: &str, now: Timestamp) -> sqlx::Result<Option<Arrival>> {
     let mut tries = 1;
     loop {
-        match confirm_once(pool, keyring, signup_id, now).await {
+        match confirm_once(pool, keyring, signup_id, seen, now).await {
             Err(error) if is_to_be_retried(&error) && tries < TRIES => tries += 1,
             outcome => return outcome,
         }
@@ -61,11 +63,10 @@ pub async fn refuse(pool: &PgPool, keyring: &Keyring, signup_id: i64, now: Times
     let mut changed = false;
     if before.state == PendingState::Open {
         let subscribed = store::is_subscribed(&mut *pool.acquire().await?, before.subscriber_id).await?;
-        // Before the sign-up is closed: after a crash in between, the next press of the button does the rest.
-        if !subscribed {
-            stop::suppress(pool, keyring, Whom::Subscriber(before.subscriber_id), Kind::Manual, NOT_HERS, Source::Page, now).await?;
-        }
-        changed = close_as_refused(pool, signup_id, before.subscriber_id, now).await?;
+        // A suppression closes the sign-up with it; one that stood before, or none, leaves that to the second.
+        let whom = Whom::Subscriber(before.subscriber_id);
+        let suppressed = !subscribed && stop::suppress(pool, keyring, whom, Kind::Manual, NOT_HERS, Source::Page, now).await?.changed;
+        changed = close_as_refused(pool, signup_id, before.subscriber_id, now).await? || suppressed;
     }
     Ok(look(pool, signup_id, now).await?.map(|after| Arrival { changed, ..after }))
 }
@@ -88,7 +89,7 @@ async fn look(pool: &PgPool, signup_id: i64, now: Timestamp) -> sqlx::Result<Opt
     Ok(Some(Arrival { state: signup.state(now), changed: false, subscriber_id: signup.subscriber_id, suppressed }))
 }
 
-async fn confirm_once(pool: &PgPool, keyring: &Keyring, signup_id: i64, now: Timestamp) -> sqlx::Result<Option<Arrival>> {
+async fn confirm_once(pool: &PgPool, keyring: &Keyring, signup_id: i64, seen: &str, now: Timestamp) -> sqlx::Result<Option<Arrival>> {
     let Some(before) = look(pool, signup_id, now).await? else { return Ok(None) };
     // Apart from what follows: attaching a partition waits for transactions that write.
     store::ensure_partition(pool, now).await?;
@@ -99,7 +100,7 @@ async fn confirm_once(pool: &PgPool, keyring: &Keyring, signup_id: i64, now: Tim
     let mut arrival = Arrival { state: signup.state(now), changed: false, subscriber_id: signup.subscriber_id, suppressed };
     // Erased meanwhile: there is nobody left to confirm it.
     let Some(key) = key else { return Ok(Some(Arrival { state: PendingState::Expired, ..arrival })) };
-    if arrival.state != PendingState::Open {
+    if arrival.state != PendingState::Open || signup.digest() != seen {
         return Ok(Some(arrival));
     }
     settle(&mut tx, keyring, &key, &signup, now).await?;

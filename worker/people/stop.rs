@@ -20,6 +20,7 @@ use crate::{
         keys::Keyring,
         wake::{self, Job},
     },
+    signup,
 };
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use sqlx::{PgConnection, PgPool};
@@ -110,6 +111,25 @@ pub async fn unsubscribe(
     source: Source,
     now: Timestamp,
 ) -> Result<Stopped, StopError> {
+    let mut races = 0;
+    let changed = loop {
+        match unsubscribe_once(pool, keyring, subscriber_id, scope, source, now).await {
+            Err(error) if lost_a_race(&error, &mut races) => {}
+            result => break result?,
+        }
+    };
+    Ok(Stopped { changed, skipped: sweep(pool, subscriber_id, now).await? })
+}
+
+// The first commit of a leaving; true when it did not stand already.
+async fn unsubscribe_once(
+    pool: &PgPool,
+    keyring: &Keyring,
+    subscriber_id: i64,
+    scope: Scope,
+    source: Source,
+    now: Timestamp,
+) -> Result<bool, StopError> {
     let mut tx = pool.begin().await?;
     let address_key = lock(&mut tx, subscriber_id).await?;
     let (changed, topic_id) = match (scope, address_key) {
@@ -124,8 +144,10 @@ pub async fn unsubscribe(
     if changed {
         consent::record(&mut tx, subscriber_id, topic_id, Act::Withdrawn, source, now).await?;
     }
+    // Whether or not it stood: what she has asked for since she left before ends too.
+    signup::leave(&mut tx, subscriber_id, topic_id, now).await?;
     tx.commit().await?;
-    Ok(Stopped { changed, skipped: sweep(pool, subscriber_id, now).await? })
+    Ok(changed)
 }
 
 /// Suppresses an address, whether or not it is a subscriber's; what waits to be sent to it is skipped before this returns.
@@ -138,6 +160,30 @@ pub async fn suppress(
     source: Source,
     now: Timestamp,
 ) -> Result<Stopped, StopError> {
+    let mut races = 0;
+    let (added, subscriber_id) = loop {
+        match suppress_once(pool, keyring, whom, kind, reason, source, now).await {
+            Err(error) if lost_a_race(&error, &mut races) => {}
+            result => break result?,
+        }
+    };
+    let skipped = match subscriber_id {
+        Some(id) => sweep(pool, id, now).await?,
+        None => 0,
+    };
+    Ok(Stopped { changed: added, skipped })
+}
+
+// The first commit of a suppression: whether it did not stand already, and whose address it is.
+async fn suppress_once(
+    pool: &PgPool,
+    keyring: &Keyring,
+    whom: Whom<'_>,
+    kind: Kind,
+    reason: &str,
+    source: Source,
+    now: Timestamp,
+) -> Result<(bool, Option<i64>), StopError> {
     let mut tx = pool.begin().await?;
     let (subscriber_id, key) = match whom {
         Whom::Subscriber(id) => (Some(id), lock(&mut tx, id).await?),
@@ -150,12 +196,11 @@ pub async fn suppress(
     if added.is_some() && source == Source::Operator {
         acts::record(&mut tx, "suppression added", "suppression", added, reason, now).await?;
     }
+    if let (Some(id), Some(_)) = (subscriber_id, added) {
+        signup::leave(&mut tx, id, None, now).await?;
+    }
     tx.commit().await?;
-    let skipped = match subscriber_id {
-        Some(id) => sweep(pool, id, now).await?,
-        None => 0,
-    };
-    Ok(Stopped { changed: added.is_some(), skipped })
+    Ok((added.is_some(), subscriber_id))
 }
 
 /// After a relay said that the address of a delivery does not exist: suppresses it as a hard bounce.

@@ -3,7 +3,10 @@
 //! Each is inserted into the ledger under the limits of its address, in the transaction of the act that it answers. No address and no
 //! token stands in what is frozen here: the pump makes the links out of ids. Called by `subscribe` and `tend`.
 
-use super::{Desk, limits, store::Signup};
+use super::{
+    Desk, limits,
+    store::{self, Signup},
+};
 use crate::delivery::transactional::{Basis, Transactional, enqueue};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -47,7 +50,8 @@ pub async fn reminder(
     Ok(true)
 }
 
-/// Mails a subscriber the link to her preferences, if her address may be mailed now.
+/// Mails a subscriber the link to her preferences, if her address may be mailed now. Nothing goes to whoever left everything or is
+/// suppressed, so that nothing is counted for her either: she can still ask for a confirmation.
 pub async fn preferences_link(
     conn: &mut PgConnection,
     desk: &Desk<'_>,
@@ -55,7 +59,7 @@ pub async fn preferences_link(
     subscriber_id: i64,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
-    if !limits::may_mail(conn, desk.keyring, desk.rules, key, now).await? {
+    if store::is_stopped(conn, subscriber_id).await? || !limits::may_mail(conn, desk.keyring, desk.rules, key, now).await? {
         return Ok(false);
     }
     let owner = format!("link:{subscriber_id}:{}", to_the_second(now));

@@ -2,11 +2,13 @@
 //!
 //! Owns the tables signups, asked_mails, request_counts and api_keys. It stands above the ledger, into which it inserts its mails;
 //! the pages, the API and the jobs call it, and `people::arrival` when somebody confirms. In reading order: `request` reads what
-//! was typed in, `limits` says whether it may cause a mail, `subscribe` takes it, `tend` reminds of it and forgets it.
+//! was typed in, `limits` says whether it may cause a mail, `subscribe` takes it, `tend` reminds of it and forgets it,
+//! `leave` ends it when she leaves.
 
 pub mod ask;
 mod disposable;
 pub mod keys;
+mod leave;
 pub mod limits;
 pub mod mails;
 mod pending;
@@ -15,6 +17,7 @@ pub mod store;
 mod subscribe;
 pub mod tend;
 
+pub use leave::leave;
 pub use limits::{Answer, Origin};
 pub use pending::{Pending, PendingState, pending};
 pub use request::{FieldError, Form, OpenTopic, Request, open_topics, wording};

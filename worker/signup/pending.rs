@@ -3,7 +3,7 @@
 //! Read only. The page and `people::arrival` ask it.
 
 use super::store;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use sqlx::PgPool;
 
 /// Where a sign-up stands.
@@ -28,6 +28,12 @@ pub struct Pending {
     pub topics: Vec<String>,
     /// The exact words that are agreed to; none once the sign-up is forgotten.
     pub wording: Option<String>,
+    /// How she is called, as the form said: it is kept when she confirms, unless she told it before.
+    pub name: Option<String>,
+    /// Her stage date, likewise.
+    pub stage_date: Option<Date>,
+    /// A digest of all this, which whoever confirms it sends along.
+    pub seen: String,
     /// Whose it is.
     pub subscriber_id: i64,
     /// A hard bounce, a complaint or an operator's suppression stands against the address: nothing is mailed to it.
@@ -41,5 +47,14 @@ pub async fn pending(pool: &PgPool, signup_id: i64, now: Timestamp) -> sqlx::Res
     let topics = store::topics(&mut conn, &signup.topics).await?;
     let (state, suppressed) = (signup.state(now), store::is_suppressed(&mut conn, signup.subscriber_id).await?);
     let topics = topics.into_iter().map(|topic| topic.name).collect();
-    Ok(Some(Pending { state, topics, wording: signup.wording, subscriber_id: signup.subscriber_id, suppressed }))
+    Ok(Some(Pending {
+        state,
+        topics,
+        seen: signup.digest(),
+        wording: signup.wording,
+        name: signup.name,
+        stage_date: signup.stage_date,
+        subscriber_id: signup.subscriber_id,
+        suppressed,
+    }))
 }

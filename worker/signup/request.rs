@@ -95,13 +95,18 @@ pub async fn open_topics(conn: &mut PgConnection) -> sqlx::Result<Vec<OpenTopic>
 
 /// The exact words that are agreed to: beside the button, in the mail, and in the consents.
 pub fn wording(publisher: &str, topics: &[&str]) -> String {
+    let what = listed(topics);
+    format!("I want {publisher} to send me {what} by email. I can stop this at any time with the link in every mail.")
+}
+
+/// The topics, as the words have them.
+pub(super) fn listed(topics: &[&str]) -> String {
     let quoted: Vec<String> = topics.iter().map(|topic| format!("“{topic}”")).collect();
-    let what = match quoted.as_slice() {
+    match quoted.as_slice() {
         [] => "its letters".to_owned(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    };
-    format!("I want {publisher} to send me {what} by email. I can stop this at any time with the link in every mail.")
+    }
 }
 
 fn checked<T>(field: &'static str, read: Result<T, String>, errors: &mut Vec<FieldError>) -> Option<T> {

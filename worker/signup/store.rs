@@ -6,6 +6,7 @@
 use super::PendingState;
 use crate::base::time::{civil_from_db, civil_to_db, from_db, to_db};
 use jiff::{Timestamp, civil::Date};
+use ring::digest;
 use sqlx::PgConnection;
 
 /// A sign-up as it stands in the database.
@@ -46,6 +47,14 @@ impl Signup {
             None if now < self.expires_at => PendingState::Open,
             _ => PendingState::Expired,
         }
+    }
+
+    /// A digest of what its page shows of it: whoever confirms sends back that of the page that she saw.
+    pub fn digest(&self) -> String {
+        let date = self.stage_date.map(|date| date.to_string());
+        let shown = serde_json::json!([self.topics, self.wording, self.name, date]).to_string();
+        let hash = digest::digest(&digest::SHA256, shown.as_bytes());
+        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The owner of its mails in the ledger.
@@ -143,20 +152,19 @@ pub async fn open(
     .await
 }
 
-/// Replaces what an open sign-up asks for; particulars that are not given now stay as they were.
+/// Gives an open sign-up these topics and words. Particulars are filled in where there are none, and where it came from stays:
+/// whoever typed the address first may be herself, and whoever did after may be anyone.
 pub async fn extend(conn: &mut PgConnection, id: i64, wish: &Wish<'_>) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE signups SET topics = $2, wording = $3, name = coalesce($4, name), zone = coalesce($5, zone),
-            stage_date = coalesce($6, stage_date), source = $7, origin_hash = $8
+        "UPDATE signups SET topics = $2, wording = $3, name = coalesce(name, $4), zone = coalesce(zone, $5),
+            stage_date = coalesce(stage_date, $6)
          WHERE id = $1 AND outcome IS NULL",
         id,
         wish.topics,
         wish.wording,
         wish.name,
         wish.zone,
-        wish.stage_date.map(civil_to_db),
-        wish.source,
-        wish.origin_hash
+        wish.stage_date.map(civil_to_db)
     )
     .execute(conn)
     .await
@@ -171,10 +179,34 @@ pub async fn prolong(conn: &mut PgConnection, id: i64, expires_at: Timestamp) ->
         .map(drop)
 }
 
+/// Leaves an open sign-up these topics and words only.
+pub async fn narrow(conn: &mut PgConnection, id: i64, topics: &[i64], wording: &str) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE signups SET topics = $2, wording = $3 WHERE id = $1 AND outcome IS NULL", id, topics, wording)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
 /// Closes an open sign-up as confirmed, refused or expired; false when it is closed already.
 pub async fn close(conn: &mut PgConnection, id: i64, outcome: &str, now: Timestamp) -> sqlx::Result<bool> {
     let done = sqlx::query!("UPDATE signups SET outcome = $2, closed_at = $3 WHERE id = $1 AND outcome IS NULL", id, outcome, to_db(now));
     Ok(done.execute(conn).await?.rows_affected() == 1)
+}
+
+/// Whether she was suppressed, or left one of its topics or everything, after she last asked for anything.
+pub async fn left_since(conn: &mut PgConnection, signup: &Signup) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"WITH last AS (
+            SELECT greatest($2::timestamptz, (SELECT max(at) FROM consents WHERE subscriber_id = $1 AND act = 'asked')) AS ask)
+        SELECT EXISTS (SELECT FROM suppressions x, last WHERE x.subscriber_id = $1 AND x.at > last.ask)
+            OR EXISTS (SELECT FROM consents c, last WHERE c.subscriber_id = $1 AND c.act = 'withdrawn' AND c.at > last.ask
+                AND (c.topic_id IS NULL OR c.topic_id = ANY($3))) AS "left!""#,
+        signup.subscriber_id,
+        to_db(signup.asked_at),
+        &signup.topics
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// The topics of these ids, by name.
@@ -187,6 +219,16 @@ pub async fn is_suppressed(conn: &mut PgConnection, subscriber_id: i64) -> sqlx:
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM suppressions WHERE subscriber_id = $1 AND lifted_at IS NULL
             AND kind IN ('hard_bounce', 'complaint', 'manual')) AS "suppressed!""#,
+        subscriber_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Whether anything at all stands against a subscriber: she left everything, or her address is suppressed.
+pub async fn is_stopped(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM suppressions WHERE subscriber_id = $1 AND lifted_at IS NULL) AS "stopped!""#,
         subscriber_id
     )
     .fetch_one(conn)

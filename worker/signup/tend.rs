@@ -47,18 +47,20 @@ pub async fn prune(desk: &Desk<'_>, now: Timestamp) -> sqlx::Result<()> {
 }
 
 async fn expire(desk: &Desk<'_>, now: Timestamp) -> sqlx::Result<()> {
-    let over = sqlx::query_scalar!(
-        "SELECT id FROM signups WHERE outcome IS NULL AND (expires_at <= $1 OR asked_at <= $2) LIMIT $3",
+    let over = sqlx::query!(
+        "SELECT id, subscriber_id FROM signups WHERE outcome IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
         to_db(now),
-        to_db(earlier(now, desk.rules.keep_unconfirmed)),
         PORTION
     )
     .fetch_all(desk.pool)
     .await?;
-    for id in over {
+    for row in over {
         let mut tx = desk.pool.begin().await?;
-        if store::close(&mut tx, id, "expired", now).await? {
-            transactional::cancel(&mut tx, &format!("signup:{id}"), EXPIRED, now).await?;
+        store::lock(&mut tx, row.subscriber_id).await?;
+        // Looked at again under her row: she may have asked once more meanwhile, and then its link works for longer.
+        let over = store::signup(&mut tx, row.id).await?.is_some_and(|signup| signup.expires_at <= now);
+        if over && store::close(&mut tx, row.id, "expired", now).await? {
+            transactional::cancel(&mut tx, &format!("signup:{}", row.id), EXPIRED, now).await?;
         }
         tx.commit().await?;
     }
@@ -85,7 +87,7 @@ async fn remind(desk: &Desk<'_>, now: Timestamp) -> sqlx::Result<()> {
     Ok(())
 }
 
-// Decided once, whichever way: who was asked twice already, or could not be mailed, is not reminded later either.
+// Decided once, whichever way: who was asked twice already, left since, or could not be mailed, is not reminded later either.
 async fn decide(conn: &mut PgConnection, desk: &Desk<'_>, id: i64, now: Timestamp) -> sqlx::Result<()> {
     let Some(Signup { subscriber_id, .. }) = store::signup(conn, id).await? else { return Ok(()) };
     let Some(key) = store::lock(conn, subscriber_id).await? else { return Ok(()) };
@@ -99,7 +101,7 @@ async fn decide(conn: &mut PgConnection, desk: &Desk<'_>, id: i64, now: Timestam
     }
     let Some(signup) = store::signup(conn, id).await? else { return Ok(()) };
     let sent = mails::sent(conn, &signup).await?;
-    if sent.confirmations == 1 && sent.handed_over {
+    if sent.confirmations == 1 && sent.handed_over && !store::left_since(conn, &signup).await? {
         let topics = store::topics(conn, &signup.topics).await?.into_iter().map(|topic| topic.name).collect::<Vec<_>>();
         mails::reminder(conn, desk, &key, &signup, &topics, now).await?;
     }

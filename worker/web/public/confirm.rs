@@ -33,9 +33,10 @@ pub(in crate::web) async fn act(State(web): State<Web>, token: Token, request: R
     answer(&web, acted(&web, token, request).await)
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Act {
-    Confirm,
+    /// With the digest of what she saw.
+    Confirm(String),
     Refuse,
 }
 
@@ -46,24 +47,26 @@ struct Page<'a> {
     pending: Pending,
     preferences: String,
     done: bool,
+    changed: bool,
 }
 
 async fn shown(web: &Web, token: Token) -> Result<Response, Problem> {
     let id = signup_id(web, token)?;
-    standing_page(web, id, false).await
+    standing_page(web, id, false, false).await
 }
 
 async fn acted(web: &Web, token: Token, request: Request) -> Result<Response, Problem> {
     let id = signup_id(web, token)?;
-    let act = match Fields::read(request).await?.get("act") {
-        "confirm" => Act::Confirm,
-        "refuse" => Act::Refuse,
+    let fields = Fields::read(request).await?;
+    let act = match (fields.get("act"), fields.get("seen")) {
+        ("confirm", seen) if !seen.is_empty() => Act::Confirm(seen.to_owned()),
+        ("refuse", _) => Act::Refuse,
         _ => return Err(Problem::WrongForm),
     };
     // A task of its own: a reader who closes the page does not end it half way.
     let doing = web.clone();
-    tokio::spawn(async move { carry_out(&doing, id, act).await }).await??;
-    standing_page(web, id, true).await
+    let changed = tokio::spawn(async move { carry_out(&doing, id, act).await }).await??;
+    standing_page(web, id, true, changed).await
 }
 
 fn signup_id(web: &Web, token: Token) -> Result<i64, Problem> {
@@ -71,19 +74,25 @@ fn signup_id(web: &Web, token: Token) -> Result<i64, Problem> {
     token::verify_id(&web.keyring, Purpose::Confirm, &token).ok_or(Problem::InvalidLink)
 }
 
-async fn carry_out(web: &Web, id: i64, act: Act) -> anyhow::Result<()> {
+// True when the sign-up is no longer what she saw: then it is still open.
+async fn carry_out(web: &Web, id: i64, act: Act) -> anyhow::Result<bool> {
     let (pool, now) = (&web.db.pool, web.clock.now());
-    match act {
-        Act::Confirm => drop(arrival::confirm(pool, &web.keyring, id, now).await?),
-        Act::Refuse => drop(arrival::refuse(pool, &web.keyring, id, now).await?),
-    }
-    Ok(())
+    Ok(match act {
+        Act::Confirm(seen) => {
+            let arrival = arrival::confirm(pool, &web.keyring, id, &seen, now).await?;
+            arrival.is_some_and(|arrival| arrival.state == PendingState::Open)
+        }
+        Act::Refuse => {
+            arrival::refuse(pool, &web.keyring, id, now).await?;
+            false
+        }
+    })
 }
 
-async fn standing_page(web: &Web, id: i64, done: bool) -> Result<Response, Problem> {
+async fn standing_page(web: &Web, id: i64, done: bool, changed: bool) -> Result<Response, Problem> {
     let pending = signup::pending(&web.db.pool, id, web.clock.now()).await?.ok_or(Problem::InvalidLink)?;
     let preferences = format!("/preferences/{}", token::of_id(&web.keyring, Purpose::Preferences, pending.subscriber_id));
-    Ok(page(StatusCode::OK, &Page { frame: Frame::of(web), pending, preferences, done }))
+    Ok(page(StatusCode::OK, &Page { frame: Frame::of(web), pending, preferences, done, changed }))
 }
 
 impl Page<'_> {
