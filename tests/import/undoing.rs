@@ -100,7 +100,8 @@ async fn what_she_typed_and_confirmed_herself_stays_when_an_import_is_undone() {
     app.wait(SignedDuration::from_hours(1));
     ask(&app, &sleep, "after@example.org", "Ada", 2).await;
     for id in [1, 2] {
-        arrival::confirm(&app.db.pool, &app.keyring, id, app.now()).await.expect("an answer").expect("a sign-up");
+        let seen = tidings::signup::pending(&app.db.pool, id, app.now()).await.expect("an answer").expect("a sign-up").seen;
+        arrival::confirm(&app.db.pool, &app.keyring, id, &seen, app.now()).await.expect("an answer").expect("a sign-up");
     }
     let events =
         texts(&app, "SELECT concat_ws(' ', what, source, before, after) FROM subscriber_events WHERE source <> 'import' ORDER BY id").await;

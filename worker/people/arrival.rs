@@ -10,7 +10,10 @@ use super::stop::{self, Source, StopError, Whom};
 use crate::{
     audience::{consent::Act, suppression::Kind},
     base::{database::is_to_be_retried, keys::Keyring},
-    campaigns::{first_tip, outlook},
+    campaigns::{
+        first_tip, outlook,
+        replan::{lost, replan},
+    },
     delivery::transactional::{self, Basis, Transactional},
     signup::{
         PendingState,
@@ -48,7 +51,7 @@ pub async fn confirm(pool: &PgPool, keyring: &Keyring, signup_id: i64, seen: &st
     let mut tries = 1;
     loop {
         match confirm_once(pool, keyring, signup_id, seen, now).await {
-            Err(error) if is_to_be_retried(&error) && tries < TRIES => tries += 1,
+            Err(error) if (is_to_be_retried(&error) || lost(&error)) && tries < TRIES => tries += 1,
             outcome => return outcome,
         }
     }
@@ -104,6 +107,9 @@ async fn confirm_once(pool: &PgPool, keyring: &Keyring, signup_id: i64, seen: &s
         return Ok(Some(arrival));
     }
     settle(&mut tx, keyring, &key, &signup, now).await?;
+    if signup.zone.is_some() || signup.stage_date.is_some() {
+        replan(&mut tx, signup.subscriber_id, now).await?;
+    }
     welcome(&mut tx, &signup, suppressed, now).await?;
     tx.commit().await?;
     (arrival.state, arrival.changed) = (PendingState::Confirmed, true);
