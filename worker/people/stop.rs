@@ -26,6 +26,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use sqlx::{PgConnection, PgPool};
 
 pub use crate::audience::consent::Source;
+pub(super) use store::skip_what_is_stopped;
 
 /// How long a person can take back that she left.
 pub const UNDO: SignedDuration = SignedDuration::from_mins(30);
@@ -299,8 +300,7 @@ pub(super) async fn sweep(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> 
 async fn sweep_once(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64, StopError> {
     let mut tx = pool.begin().await?;
     lock(&mut tx, subscriber_id).await?;
-    store::go_by_indexes(&mut tx).await?;
-    let skipped = store::skip_what_is_stopped(&mut tx, subscriber_id, now).await?;
+    let skipped = skip_what_is_stopped(&mut tx, &[subscriber_id], now).await?;
     tx.commit().await?;
     Ok(skipped)
 }

@@ -6,6 +6,7 @@
 
 mod store;
 
+use super::stop;
 use crate::base::{acts, database::is_to_be_retried};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -126,7 +127,7 @@ async fn portion_once(pool: &PgPool, import: &Import, after: i64, now: Timestamp
     store::lock(&mut tx, &ids).await?;
     let plans: Vec<Plan> = store::facts(&mut tx, import, &ids).await?.into_iter().map(|facts| plan(import, facts)).collect();
     store::apply(&mut tx, import, &plans, now).await?;
-    portion.skipped = store::skip_what_is_stopped(&mut tx, &ids, now).await?;
+    portion.skipped = stop::skip_what_is_stopped(&mut tx, &ids, now).await?;
     store::mark(&mut tx, import.id, &plans).await?;
     tx.commit().await?;
     for plan in plans {

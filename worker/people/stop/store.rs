@@ -34,22 +34,24 @@ pub(super) async fn leave_topic(conn: &mut PgConnection, subscriber_id: i64, top
     Ok(done.rows_affected() == 1)
 }
 
-/// Skips what waits to be sent to a person and is stopped now; its segments become free again.
-pub(super) async fn skip_what_is_stopped(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<u64> {
+/// Skips what waits to be sent to these people and is stopped now; its segments become free again, but for what was handed over
+/// before and may have come.
+pub(in crate::people) async fn skip_what_is_stopped(conn: &mut PgConnection, subscribers: &[i64], now: Timestamp) -> sqlx::Result<u64> {
+    go_by_indexes(conn).await?;
     let skipped = sqlx::query_scalar!(
         r#"WITH stopped AS (
-            SELECT d.period, d.id, d.segment_id, d.repeated_at, r.refusal
+            SELECT d.period, d.id, d.subscriber_id, d.segment_id, d.repeated_at, r.refusal
             FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
-            WHERE d.subscriber_id = $1 AND d.state IN ('queued', 'claimed', 'deferred') AND r.refusal IS NOT NULL
+            WHERE d.subscriber_id = ANY($1) AND d.state IN ('queued', 'claimed', 'deferred') AND r.refusal IS NOT NULL
             ORDER BY d.period, d.id FOR UPDATE OF d),
         freed AS (
             DELETE FROM segments_given g USING stopped
-            WHERE g.subscriber_id = $1 AND g.segment_id = stopped.segment_id AND stopped.repeated_at IS NULL),
+            WHERE g.subscriber_id = stopped.subscriber_id AND g.segment_id = stopped.segment_id AND stopped.repeated_at IS NULL),
         skipped AS (
             UPDATE deliveries d SET state = 'skipped', reason = stopped.refusal, ready_at = NULL, finished_at = $2
             FROM stopped WHERE d.period = stopped.period AND d.id = stopped.id RETURNING d.id)
         SELECT count(*) AS "count!" FROM skipped"#,
-        subscriber_id,
+        subscribers,
         to_db(now),
     )
     .fetch_one(conn)

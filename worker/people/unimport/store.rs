@@ -237,30 +237,6 @@ async fn remove(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> sqlx::R
     audience::blank_history(conn, ids).await
 }
 
-/// Skips what waits to be sent to them and is stopped now; its segments become free again.
-pub(super) async fn skip_what_is_stopped(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> sqlx::Result<u64> {
-    // As in `stop`: a plan that was made while a month's partition was empty would read all of it when it is full.
-    sqlx::query("SET LOCAL enable_seqscan = off").execute(&mut *conn).await?;
-    let skipped = sqlx::query_scalar!(
-        r#"WITH stopped AS (
-            SELECT d.period, d.id, d.subscriber_id, d.segment_id, r.refusal
-            FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
-            WHERE d.subscriber_id = ANY($1) AND d.state IN ('queued', 'claimed', 'deferred') AND r.refusal IS NOT NULL
-            ORDER BY d.period, d.id FOR UPDATE OF d),
-        freed AS (
-            DELETE FROM segments_given g USING stopped WHERE g.subscriber_id = stopped.subscriber_id AND g.segment_id = stopped.segment_id),
-        skipped AS (
-            UPDATE deliveries d SET state = 'skipped', reason = stopped.refusal, ready_at = NULL, finished_at = $2
-            FROM stopped WHERE d.period = stopped.period AND d.id = stopped.id RETURNING d.id)
-        SELECT count(*) AS "count!" FROM skipped"#,
-        ids,
-        to_db(now),
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(skipped.unsigned_abs())
-}
-
 /// Records what became of each change.
 pub(super) async fn mark(conn: &mut PgConnection, import_id: i64, plans: &[Plan]) -> sqlx::Result<()> {
     let ids: Vec<i64> = plans.iter().map(|plan| plan.subscriber_id).collect();
