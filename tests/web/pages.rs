@@ -50,6 +50,12 @@ impl Pages {
             .execute(&app.db.pool)
             .await
             .expect("a written row");
+        sqlx::query("INSERT INTO consents (subscriber_id, topic_id, act, wording, source, at) VALUES ($1, $2, 'confirmed', 'words', 'page', '2026-01-01T00:00:00Z')")
+            .bind(subscriber)
+            .bind(topic)
+            .execute(&app.db.pool)
+            .await
+            .expect("a written row");
         let link = format!("/u/{}", token::unsubscribe(&app.keyring, UnsubscribeToken { subscriber_id: subscriber, topic_id: topic }));
         let web = Web::new(app.db.clone(), app.keyring.clone(), &app.config, Arc::new(app.clock.clone())).expect("settings that are right");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -148,9 +148,9 @@ async fn ticking_topics_is_her_own_act_with_the_words_kept_and_unticking_is_a_st
     assert_eq!(hers.pages.state_of(delivery).await, "skipped");
     assert_eq!(
         hers.texts("SELECT concat_ws(' ', topic_id, act, source) FROM consents ORDER BY id").await,
-        ["2 confirmed page", "1 withdrawn page"]
+        ["1 confirmed page", "2 confirmed page", "1 withdrawn page"]
     );
-    let words = "SELECT wording FROM consents WHERE act = 'confirmed'";
+    let words = "SELECT wording FROM consents WHERE act = 'confirmed' AND topic_id = 2";
     assert_eq!(
         hers.texts(words).await,
         ["I want Example Press to send me its letters by email. I can stop this at any time with the link in every mail."]
