@@ -47,6 +47,7 @@ async fn ten_kills_at_random_moments_leave_at_most_one_mail_in_doubt_for_each_co
         let before = relay.bodies().len();
         let more = dice.random_range(0..90);
         until("some more mails are sent", || relay.bodies().len() >= before + more).await;
+        // The kill falls at a moment of the dice, between any two steps: that is what is tested.
         tokio::time::sleep(Duration::from_millis(dice.random_range(0..40))).await;
         worker.kill();
     }

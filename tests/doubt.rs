@@ -88,6 +88,7 @@ async fn a_transaction_that_its_owner_left_open_is_ended_and_its_rows_are_free()
 async fn until(story: &Story, statement: &str, wanted: i64) {
     let waiting = async {
         while story.number(statement).await != wanted {
+            // Between two looks at the database, which tells nobody of what it waits for; the time-out below is the limit.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

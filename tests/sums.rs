@@ -103,6 +103,7 @@ async fn the_sums_hold_when_the_pump_itself_is_killed_again_and_again() {
 
 fn be_unreliable(mails: &MemoryBox, mut dice: ChaCha8Rng) {
     mails.answer_with(move |_: &Handed| {
+        // A relay takes some time, so that several mails are under way at once when it fails.
         std::thread::sleep(Duration::from_millis(1));
         match dice.random_range(0..20) {
             0 => Answer::Reply(Phase::Rcpt, "550 5.2.1 switched off".to_owned()),

@@ -26,6 +26,7 @@ async fn an_import_that_is_killed_again_and_again_ends_as_one_that_was_not() {
                 break Some(status);
             }
             if rows_done(&killed).await >= before + further {
+                // The kill falls at a moment of the dice, anywhere in a batch: that is what is tested.
                 tokio::time::sleep(std::time::Duration::from_millis(dice.random_range(0..30))).await;
                 break None;
             }

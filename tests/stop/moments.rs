@@ -111,6 +111,7 @@ async fn leave_at_random_moments(
             // The sender is gone when all is over: whoever still waits leaves then.
             let _ = bodies.wait_for(|begun| *begun >= moment).await;
             if moment == 0 {
+                // No body begins before the planning is over: these leave at a moment of the dice while it goes on.
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
             leave(&app, person).await

@@ -23,6 +23,7 @@ pub(crate) use worker::Worker;
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
+            // Between two looks: another process, or a socket, tells us nothing by itself. The minute below is the limit.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

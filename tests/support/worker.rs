@@ -55,6 +55,7 @@ impl Worker {
                 if let Some(status) = self.child.try_wait().expect("its state") {
                     return status;
                 }
+                // Between two looks at a process of the standard library, which cannot be awaited; the caller sets the limit.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };

@@ -165,6 +165,7 @@ async fn remove_server(folder: &Path) -> anyhow::Result<()> {
     loop {
         match EmbeddedPostgres::remove(folder) {
             Err(PostgresError::InUse { .. }) if began.elapsed() < SERVER_ENDS_WITHIN => {
+                // The server of the last run is ending: between two tries, with the limit above.
                 tokio::time::sleep(Duration::from_millis(100)).await
             }
             removed => return Ok(removed?),

@@ -81,6 +81,7 @@ async fn play(stage: &Stage, options: &Options, screen: &Screen) -> anyhow::Resu
 async fn run_on(clock: &ManualClock) -> anyhow::Result<()> {
     let mut before = Instant::now();
     loop {
+        // The beat of the demo's clock.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let now = Instant::now();
         clock.advance(SignedDuration::try_from(now - before)?);

@@ -92,6 +92,7 @@ async fn play_out(stage: &Stage, until: Timestamp, screen: &Screen, what: &str) 
 pub(super) async fn settle(stage: &Stage) -> anyhow::Result<()> {
     let at_rest = async {
         while !jobs::is_idle(&stage.app).await? {
+            // Between two looks at the ledger; the patience below is the limit.
             tokio::time::sleep(GLANCE).await;
         }
         anyhow::Ok(())

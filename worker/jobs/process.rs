@@ -44,6 +44,7 @@ pub async fn run_until_idle(app: Arc<App>, mut told: watch::Receiver<bool>) -> a
         tokio::select! {
             ended = &mut pump => break ended?.map_err(Into::into),
             _ = told.wait_for(|told| *told) => break Ok(()),
+            // Between two looks at the ledger, which other processes work on too.
             () = tokio::time::sleep(Duration::from_millis(100)) => {}
         }
     };
@@ -93,6 +94,7 @@ async fn pump_on(app: &App, stop: watch::Receiver<bool>) -> Result<(), PumpError
         let mut stop = stop.clone();
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            // Back-off before another pump is started.
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(10)),
         }
     }

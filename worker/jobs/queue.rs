@@ -31,6 +31,7 @@ pub(super) async fn run(app: Arc<App>, boot: String) {
         if began.elapsed() > Duration::from_secs(60) {
             (wait, quickly) = (Duration::from_millis(200), 0);
         }
+        // Back-off before the queue's worker is started anew.
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(10));
     }
@@ -66,6 +67,7 @@ async fn insist(app: Arc<App>, job: Job) -> anyhow::Result<()> {
         match super::handle(&app, job.clone()).await {
             Err(error) if insists && wait < Duration::from_secs(60) => {
                 tracing::debug!(%error, "a job is tried again");
+                // Back-off before a job that must not be lost is tried again; the queue itself would try at once.
                 tokio::time::sleep(wait).await;
                 wait *= 2;
             }

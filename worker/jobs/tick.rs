@@ -21,6 +21,7 @@ async fn every(app: &App, line: &str, name: &str, job: Job) {
         let now = app.setup.clock.now();
         let Some(next) = next_after(&schedule, now) else { return };
         let wait = Duration::try_from(next.duration_since(now)).unwrap_or(Duration::from_secs(1));
+        // Until the instant that the cron line names.
         tokio::time::sleep(wait).await;
         if let Err(error) = enqueue(app, &job, &format!("{name}:{next}")).await {
             tracing::debug!(%error, name, "a tick could not be enqueued; the next one will be");

@@ -130,7 +130,8 @@ async fn forget(pool: &PgPool, id: i64, subscriber_id: i64, now: Timestamp) -> s
 }
 
 // Who never confirmed anything and waits for nothing is no subscriber of ours. Her row stays as a number, and since she did not
-// ask for it nothing is suppressed: she may sign up again, or be imported. Whoever an operator imported stays his, also when he asked her and she did not answer.
+// ask for it nothing is suppressed: she may sign up again, or be imported. Whoever an operator imported stays his, also when he
+// asked her and she did not answer.
 async fn blank(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<()> {
     let blanked = sqlx::query!(
         "UPDATE subscribers s SET address = NULL, address_key = NULL, name = NULL, zone = NULL, stage_date = NULL, language = NULL,

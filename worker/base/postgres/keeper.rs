@@ -139,6 +139,7 @@ async fn ready(keeper: &mut Keeper, place: &Place) -> Result<Option<Running>, Po
         if let Some(running) = place.running()? {
             return Ok(Some(running));
         }
+        // Between two looks at the server's own file: it tells nobody when it is written. The start as a whole has a limit.
         tokio::time::sleep(GLANCE).await;
     }
 }

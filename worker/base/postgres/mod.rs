@@ -95,6 +95,7 @@ impl EmbeddedPostgres {
     /// Waits until the server is gone and says so; for an attached process, whose server ends with its owner.
     pub async fn gone(&self) -> PostgresError {
         while !matches!(self.place.try_hold(), Ok(Some(_))) {
+            // The lock of another process cannot be awaited, only tried.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         PostgresError::Gone { folder: self.place.folder.clone(), owned: self.is_owner() }
@@ -133,6 +134,7 @@ async fn start_or_attach(place: Place, options: &Options) -> Result<EmbeddedPost
                 return Ok(EmbeddedPostgres { place, running, password, keeper: None });
             }
         }
+        // Another process is starting the server, and tells us nothing: between two looks. The start as a whole has a limit.
         tokio::time::sleep(GLANCE).await;
     }
 }

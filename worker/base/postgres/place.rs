@@ -87,6 +87,7 @@ impl Place {
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
+                // Tried, not awaited: a thread that waits for a file's lock cannot be called back.
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(GLANCE).await,
                 Err(TryLockError::Error(error)) => return Err(on("locked", &path)(error)),
             }

@@ -81,6 +81,7 @@ impl Connection {
                 biased;
                 _ = halted.wait_for(|halted| *halted) => return None,
                 taken = async { self.stock.lock().await.recv().await } => Some(taken?),
+                // Nothing came: the last result is due to be written, or the idle session to be closed.
                 () = tokio::time::sleep(patience) => None,
             };
             match taken {
@@ -181,6 +182,7 @@ impl Connection {
         let mut halted = self.halted.clone();
         tokio::select! {
             _ = halted.wait_for(|halted| *halted) => {}
+            // Back-off from a relay that does not answer; an end in order cuts it short.
             () = tokio::time::sleep(wait) => {}
         }
     }

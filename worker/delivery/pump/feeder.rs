@@ -65,6 +65,7 @@ pub(super) async fn run(
             // Half the stock is free again: enough for a claim that is worth its statements.
             permits = stock.reserve_many((stock.max_capacity() / 2).max(1)), if again => drop(permits),
             () = bell.heard(), if !again => {}
+            // What only time makes due rings no bell.
             () = tokio::time::sleep(LOOK_AGAIN), if !again => {}
         }
     }

@@ -137,6 +137,7 @@ async fn settle_later(setup: &Setup, lease: &Lease, line: &mut Line, outlook: &m
     let mut wait = Duration::from_millis(100);
     loop {
         line.cut();
+        // Back-off from a database that cannot be written.
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(2));
         let settled = async {

@@ -1,0 +1,80 @@
+use super::*;
+
+fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::load(None, &variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+}
+
+#[test]
+fn the_defaults_are_complete_and_valid() {
+    let config = load(&[]).unwrap();
+    assert_eq!(config.delivery.lease, Duration::from_secs(30));
+    assert_eq!(config.jobs.keep_jobs, Duration::from_secs(7 * 86_400));
+}
+
+#[test]
+fn the_environment_sets_keys_and_names_what_it_does_not_know() {
+    let config = load(&[
+        ("TIDINGS_RELAYS__MAIN__URL", "smtp://u:0123@relay.example.org:587?tls=required"),
+        ("TIDINGS_RELAYS__MAIN__CONNECTIONS", "3"),
+        ("TIDINGS_SITE__NAME", "007"),
+        ("PORT", "9000"),
+        ("TIDINGS_DELIVERY__LEASE", "2s"),
+    ])
+    .unwrap();
+    assert_eq!(config.relays["main"].connections, 3);
+    assert_eq!((config.site.name.as_str(), config.web.port), ("007", 9000));
+    let shown = config.shown();
+    assert!(shown.contains("smtp://u:***@relay.example.org:587") && !shown.contains("0123"), "{shown}");
+    let error = load(&[("TIDINGS_SITE__NAEM", "x")]).unwrap_err().to_string();
+    assert!(error.contains("naem"), "{error}");
+    let error = load(&[("TIDINGS_DELIVERY__LEASE", "soon")]).unwrap_err().to_string();
+    assert!(error.contains("soon"), "{error}");
+}
+
+#[test]
+fn proxies_are_listed_in_a_file_or_a_variable_and_one_that_is_no_network_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[web]\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n").unwrap();
+    assert_eq!(Config::load(Some(file.path()), &HashMap::new()).unwrap().web.trusted_proxies, ["127.0.0.1", "10.0.0.0/8"]);
+    assert_eq!(load(&[("TIDINGS_WEB__TRUSTED_PROXIES", "127.0.0.1, ::1")]).unwrap().web.trusted_proxies, ["127.0.0.1", "::1"]);
+    assert!(load(&[("TIDINGS_WEB__TRUSTED_PROXIES", "")]).unwrap().web.trusted_proxies.is_empty());
+    let error = load(&[("TIDINGS_WEB__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/99")]).unwrap_err().to_string();
+    assert!(error.contains("web.trusted_proxies") && error.contains("`10.0.0.0/99`"), "{error}");
+}
+
+#[test]
+fn a_relay_that_mails_nobody_is_refused_unless_allowed() {
+    assert!(load(&[("TIDINGS_RELAYS__MAIN__URL", "memory:")]).is_err());
+    assert!(load(&[("TIDINGS_RELAYS__MAIN__URL", "memory:"), ("TIDINGS_DELIVERY__PRETEND", "true")]).is_ok());
+}
+
+#[test]
+fn mail_is_not_sent_with_links_that_are_neither_https_nor_loopback() {
+    let ready = |url| {
+        load(&[
+            ("TIDINGS_SITE__URL", url),
+            ("TIDINGS_SITE__NAME", "n"),
+            ("TIDINGS_SITE__POSTAL_ADDRESS", "p"),
+            ("TIDINGS_MAIL__FROM", "a@example.org"),
+            ("TIDINGS_RELAYS__MAIN__URL", "smtp://127.0.0.1:25"),
+        ])
+        .unwrap()
+        .ready_to_send()
+    };
+    for good in ["https://news.example.org", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:80"] {
+        assert!(ready(good).is_ok(), "{good}");
+    }
+    for bad in ["http://news.example.org", "http://127.0.0.1.example.org", "http://localhost.example.org:80"] {
+        assert!(ready(bad).unwrap_err().to_string().contains("https://"), "{bad}");
+    }
+}
+
+#[test]
+fn what_is_shown_loads_again() {
+    let config = load(&[("TIDINGS_SITE__NAME", "A \"quoted\" name")]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shown.toml");
+    std::fs::write(&file, config.shown()).unwrap();
+    let again = Config::load(Some(&file), &HashMap::new()).unwrap();
+    assert_eq!(again.shown(), config.shown());
+}
