@@ -30,4 +30,5 @@ mod stops_while_sending;
 mod sums;
 mod support;
 mod templates;
+mod waitlist;
 mod web;

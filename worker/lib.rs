@@ -19,6 +19,8 @@ pub mod signup;
 
 pub mod campaigns;
 
+pub mod waitlist;
+
 pub mod people;
 
 pub mod jobs;

@@ -29,6 +29,11 @@ pub enum Job {
         /// Its id.
         delivery_id: i64,
     },
+    /// Seats of this program may be free, or somebody may be able to take one: look.
+    AdvanceWaitlist {
+        /// The program.
+        program_id: i64,
+    },
     /// Delete ended jobs and workers long unseen.
     Prune,
     /// Make the partitions of this month and the next.

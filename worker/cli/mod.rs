@@ -10,6 +10,7 @@ mod context;
 mod delivery;
 mod demo;
 mod dkim;
+mod entry;
 mod export;
 mod import_article;
 mod import_record;
@@ -18,6 +19,10 @@ mod key;
 mod keys;
 mod logging;
 mod migrate;
+mod moment;
+mod offer;
+mod opening;
+mod program;
 mod serve;
 mod subscriber;
 mod suppress;
@@ -80,6 +85,18 @@ enum Command {
     /// Keys of the API: create, list, revoke
     #[command(subcommand)]
     Key(key::Command),
+    /// Programs with a waitlist: create, list, show, edit, close
+    #[command(subcommand)]
+    Program(program::Command),
+    /// Openings of a program: create, seats, close, report
+    #[command(subcommand)]
+    Opening(opening::Command),
+    /// Those who wait for a program: list, prioritise, remove, readmit
+    #[command(subcommand)]
+    Entry(entry::Command),
+    /// Offers of a seat: give one by hand, revoke one
+    #[command(subcommand)]
+    Offer(offer::Command),
     /// Single deliveries: list them, say what became of unconfirmed ones
     #[command(subcommand)]
     Delivery(delivery::Command),
@@ -163,6 +180,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Suppress(command) => suppress::run(command, &ctx).await,
         Command::Topic(command) => topic::run(command, &ctx).await,
         Command::Key(command) => key::run(command, &ctx).await,
+        Command::Program(command) => program::run(command, &ctx).await,
+        Command::Opening(command) => opening::run(command, &ctx).await,
+        Command::Entry(command) => entry::run(command, &ctx).await,
+        Command::Offer(command) => offer::run(command, &ctx).await,
         Command::Import(Import::Article(args)) => import_article::run(args, &ctx).await,
         Command::Tip(command) => tip::run(command, &ctx).await,
         Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,

@@ -129,3 +129,65 @@ pub async fn cancel(conn: &mut PgConnection, owner: &str, reason: &str, now: Tim
     .await?;
     Ok(done.rows_affected())
 }
+
+/// Inserts many mails at once, in their order, as [`enqueue`] does one; how many. Each pair of owner and kind stands in `mails` once.
+#[expect(clippy::too_many_lines, reason = "one statement, to be read as one")]
+pub async fn enqueue_all(conn: &mut PgConnection, mails: &[Transactional<'_>], now: Timestamp) -> sqlx::Result<u64> {
+    if mails.is_empty() {
+        return Ok(0);
+    }
+    let period = civil_to_db(period_of(now));
+    sqlx::query!("SELECT ensure_deliveries_partition($1)", period).fetch_one(&mut *conn).await?;
+    let tip = |number: fn(Tip) -> i64| mails.iter().map(|mail| mail.tip.map(number)).collect::<Vec<_>>();
+    let done = sqlx::query!(
+        "WITH wanted AS (
+            SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+                $10::text[], $11::jsonb[], $12::timestamptz[], $13::timestamptz[]) WITH ORDINALITY
+                AS w (owner, kind, subscriber_id, basis, topic_id, series_id, segment_id, tip_revision_id, template, context, due_at, valid_until, n)
+        ), mine AS (
+            INSERT INTO transactional (owner, kind, period, delivery_id)
+            SELECT owner, kind, $1, nextval('delivery_ids') FROM (SELECT * FROM wanted ORDER BY n) w
+            ON CONFLICT DO NOTHING RETURNING owner, kind, delivery_id)
+        INSERT INTO deliveries (period, id, subscriber_id, basis, topic_id, series_id, segment_id, tip_revision_id, template, context,
+            due_at, ready_at, valid_until, state)
+        SELECT $1, m.delivery_id, w.subscriber_id, w.basis, w.topic_id, w.series_id, w.segment_id, w.tip_revision_id, w.template, w.context,
+            w.due_at, w.due_at, w.valid_until, 'queued'
+        FROM mine m JOIN wanted w ON w.owner = m.owner AND w.kind = m.kind",
+        period,
+        &mails.iter().map(|mail| mail.owner.to_owned()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.kind.to_owned()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.subscriber_id).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.basis.as_str().to_owned()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.topic_id).collect::<Vec<_>>() as &[Option<i64>],
+        &tip(|tip| tip.series_id) as &[Option<i64>],
+        &tip(|tip| tip.segment_id) as &[Option<i64>],
+        &tip(|tip| tip.revision_id) as &[Option<i64>],
+        &mails.iter().map(|mail| mail.template.to_owned()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| mail.context.clone()).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| to_db(mail.due_at)).collect::<Vec<_>>(),
+        &mails.iter().map(|mail| to_db(mail.valid_until)).collect::<Vec<_>>(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    if done.rows_affected() > 0 {
+        wake::enqueue(conn, &Job::Send).await?;
+    }
+    Ok(done.rows_affected())
+}
+
+/// Cancels what of many owners' mails is not marked yet, as [`cancel`] does for one; how many.
+pub async fn cancel_all(conn: &mut PgConnection, owners: &[String], reason: &str, now: Timestamp) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
+        "WITH waiting AS (
+            SELECT d.period, d.id FROM transactional t JOIN deliveries d ON d.period = t.period AND d.id = t.delivery_id
+            WHERE t.owner = ANY($1) AND d.state IN ('queued', 'claimed', 'deferred') ORDER BY d.period, d.id FOR NO KEY UPDATE OF d)
+        UPDATE deliveries d SET state = 'cancelled', reason = $2, ready_at = NULL, finished_at = $3
+        FROM waiting w WHERE d.period = w.period AND d.id = w.id",
+        owners,
+        reason,
+        to_db(now),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -24,6 +24,7 @@ use crate::{
     },
     people,
     signup::{self, Desk},
+    waitlist,
 };
 use anyhow::Context;
 use rand::SeedableRng;
@@ -125,9 +126,12 @@ pub async fn handle(app: &App, job: Job) -> anyhow::Result<()> {
         Job::SuppressRefused { period, delivery_id } => {
             people::stop::refused(pool, &app.setup.keyring, period, delivery_id, now).await?;
         }
+        Job::AdvanceWaitlist { program_id } => sweep::advance_waitlist(app, program_id).await?,
         Job::Prune => {
             prune::prune(app, now).await?;
             signup::tend::prune(&app.desk(), now).await?;
+            let kept = jiff::SignedDuration::try_from(app.config.signup.keep_unconfirmed)?;
+            waitlist::entry::forget_unconfirmed(&mut *pool.acquire().await?, now - kept, now).await?;
         }
         Job::Partitions => sweep::partitions(app).await?,
     }

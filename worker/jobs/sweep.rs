@@ -6,12 +6,14 @@
 use super::App;
 use crate::{
     base::{
+        database::is_to_be_retried,
         time::{civil_to_db, period_of},
         wake::{self, Job},
     },
     campaigns::{due, weekly},
     delivery::{ledger::lease, pump},
     signup::tend,
+    waitlist::{WaitlistError, opening},
 };
 
 /// Opens what is due and has it planned, settles what the dead left, finishes what is done.
@@ -30,6 +32,7 @@ pub async fn sweep(app: &App) -> anyhow::Result<()> {
     due::finish(&mut conn, now).await?;
     drop(conn);
     tend::sweep(&app.desk(), now).await?;
+    tend_waitlists(app, now).await?;
     app.bell.ring();
     Ok(())
 }
@@ -53,6 +56,33 @@ pub(super) async fn plan_all(app: &App) -> anyhow::Result<()> {
         plan(app, edition_id).await?;
     }
     Ok(())
+}
+
+// What no wake-up told, or what a wake-up that was lost would have told. One program that fails keeps no other waiting.
+async fn tend_waitlists(app: &App, now: jiff::Timestamp) -> anyhow::Result<()> {
+    let programs = opening::due(&mut *app.setup.db.pool.acquire().await?, now).await?;
+    for program_id in programs {
+        if let Err(error) = advance_waitlist(app, program_id).await {
+            tracing::error!(program = program_id, error = format!("{error:#}"), "a waitlist could not be advanced");
+        }
+    }
+    Ok(())
+}
+
+/// Offers what seats of a program are free, and settles what its time has ended.
+pub(super) async fn advance_waitlist(app: &App, program_id: i64) -> anyhow::Result<()> {
+    let mut races = 0;
+    loop {
+        let advanced = opening::advance(&mut *app.setup.db.pool.acquire().await?, program_id, app.setup.clock.now()).await;
+        match advanced {
+            Err(WaitlistError::Database(error)) if is_to_be_retried(&error) && races < 5 => races += 1,
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                app.bell.ring();
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// Makes the partitions of this month and the next.

@@ -16,6 +16,7 @@ use crate::{
         suppression::{self, Kind},
     },
     base::{address::EmailAddress, keys::Keyring},
+    waitlist::entry,
 };
 use jiff::Timestamp;
 use sqlx::{PgConnection, PgPool};
@@ -52,7 +53,8 @@ async fn forget(pool: &PgPool, keyring: &Keyring, id: i64, source: Source, now: 
     let Some(person) = store::lock(&mut tx, id).await? else { return Err(StopError::NoSubscriber(id)) };
     let Some(address) = person.address else { return Ok(false) };
     let address = EmailAddress::parse(&address).map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
-    // A waitlist entry is withdrawn here, before anything is blanked, so that its seat is freed.
+    // Before anything is blanked: her seat on a waitlist, or the offer of one, goes to the next.
+    entry::on_erased(&mut tx, id, now).await?;
     stop_for_good(&mut tx, keyring, id, &address, source, now).await?;
     blank(&mut tx, keyring, id, &Words::of(&address, person.name.as_deref()), &address).await?;
     store::blank_subscriber(&mut tx, id, now).await?;

@@ -21,6 +21,7 @@ use crate::{
         wake::{self, Job},
     },
     signup,
+    waitlist::entry,
 };
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use sqlx::{PgConnection, PgPool};
@@ -147,6 +148,9 @@ async fn unsubscribe_once(
     }
     // Whether or not it stood: what she has asked for since she left before ends too.
     signup::leave(&mut tx, subscriber_id, topic_id, now).await?;
+    if changed && scope == Scope::Everything {
+        entry::on_suppressed(&mut tx, subscriber_id, now).await?;
+    }
     tx.commit().await?;
     Ok(changed)
 }
@@ -199,6 +203,7 @@ async fn suppress_once(
     }
     if let (Some(id), Some(_)) = (subscriber_id, added) {
         signup::leave(&mut tx, id, None, now).await?;
+        entry::on_suppressed(&mut tx, id, now).await?;
     }
     tx.commit().await?;
     Ok((added.is_some(), subscriber_id))

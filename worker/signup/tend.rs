@@ -137,6 +137,7 @@ async fn blank(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> s
         "UPDATE subscribers s SET address = NULL, address_key = NULL, name = NULL, zone = NULL, stage_date = NULL, language = NULL,
             paused_until = NULL, weekday = NULL, hour = NULL, erased_at = $2
          WHERE s.id = $1 AND s.erased_at IS NULL
+            AND NOT EXISTS (SELECT FROM entries e WHERE e.subscriber_id = $1 AND e.state NOT IN ('withdrawn', 'removed'))
             AND NOT EXISTS (SELECT FROM signups u WHERE u.subscriber_id = $1 AND (u.outcome IS NULL OR u.wording IS NOT NULL))
             AND NOT EXISTS (SELECT FROM subscriptions n WHERE n.subscriber_id = $1 AND (n.standing <> 'unconfirmed'
                 OR NOT EXISTS (SELECT FROM signups u WHERE u.subscriber_id = $1 AND u.source <> 'import' AND n.topic_id = ANY(u.topics))))",

@@ -1,0 +1,58 @@
+//! What operators type about a waitlist, through the real binary.
+
+use serde_json::Value;
+
+use super::stage::{SLUG, Stage};
+
+const OPENING: [&str; 12] =
+    ["opening", "create", SLUG, "--seats", "2", "--opens", "2026-01-12 06:00", "--zone", "Europe/London", "--offer-for", "48h", "--number"];
+
+#[tokio::test]
+async fn an_opening_is_tried_made_watched_and_changed_from_the_terminal() {
+    let (stage, entries) = Stage::with(4).await;
+    stage.suppress(entries[0]).await;
+    let opening = [&OPENING[..], &["1"]].concat();
+    let dry = json(&stage, &[&opening[..], &["--dry-run", "--json"]].concat());
+    let offered: Vec<i64> = dry["offered"].as_array().unwrap().iter().map(|c| c["entry_id"].as_i64().unwrap()).collect();
+    assert_eq!(offered, entries[1..3]);
+    assert_eq!(dry["passed_over"], serde_json::json!([{ "entry": entries[0], "why": "suppressed: manual" }]));
+    assert!(said(&stage, &[&opening[..], &["--dry-run"]].concat()).ends_with("Nothing was written.\n"));
+    assert_eq!(stage.number("SELECT count(*) FROM openings").await, 0);
+    assert!(said(&stage, &opening).starts_with("Opening 1 of `course` is open"));
+    assert!(said(&stage, &opening).contains("exists already"));
+    assert_eq!(stage.offered().await, offered);
+
+    let report = json(&stage, &["opening", "report", SLUG, "--json"]);
+    let figures = ["seats", "open", "held", "free", "waiting", "passed_over"].map(|name| report[name].as_i64().unwrap());
+    assert_eq!(figures, [2, 2, 2, 0, 1, 1], "{report}");
+    assert!(said(&stage, &["opening", "report", SLUG]).contains("its mail has not left"));
+    assert_eq!(json(&stage, &["opening", "seats", SLUG, "-1", "--json"]), serde_json::json!({ "seats": 1, "given": 0, "excess": 1 }));
+    assert_eq!(json(&stage, &["opening", "seats", SLUG, "+2", "--json"]), serde_json::json!({ "seats": 3, "given": 1, "excess": 0 }));
+    let offer = stage.offer_of(entries[3]).await.to_string();
+    assert!(said(&stage, &["offer", "revoke", &offer, "--reason", "a mistake"]).contains("is revoked"));
+    let last = entries[3].to_string();
+    assert!(said(&stage, &["offer", "give", SLUG, &last, "--reason", "it was ours"]).contains("holds a seat"));
+    assert!(said(&stage, &["entry", "prioritise", &entries[0].to_string(), "-3", "--reason", "a test"]).contains("priority -3"));
+    let list = json(&stage, &["entry", "list", SLUG, "--json"]);
+    assert_eq!(list.as_array().unwrap().len(), 4);
+    assert!(said(&stage, &["entry", "remove", &last, "--reason", "a test"]).contains("her seat goes to the next"));
+    assert!(said(&stage, &["program", "close", SLUG, "--yes"]).contains("is closed"));
+    assert!(refused(&stage, &["opening", "seats", SLUG, "1"]).contains("opening 1 is closed"));
+    assert!(refused(&stage, &["program", "show", "corse"]).contains("the only one is `course`"));
+}
+
+fn said(stage: &Stage, arguments: &[&str]) -> String {
+    let output = stage.app.binary().args(arguments).output().expect("the binary");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn refused(stage: &Stage, arguments: &[&str]) -> String {
+    let output = stage.app.binary().args(arguments).output().expect("the binary");
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+fn json(stage: &Stage, arguments: &[&str]) -> Value {
+    serde_json::from_str(&said(stage, arguments)).expect("JSON")
+}
