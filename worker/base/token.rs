@@ -20,6 +20,10 @@ pub enum Purpose {
     Preferences,
     /// When a form was made; of the instant in milliseconds.
     Form,
+    /// A person's entry on a waitlist; of its id.
+    Entry,
+    /// An offer of a seat; of its id.
+    Offer,
 }
 
 impl Purpose {
@@ -28,6 +32,8 @@ impl Purpose {
             Self::Confirm => b"confirm",
             Self::Preferences => b"preferences",
             Self::Form => b"form",
+            Self::Entry => b"entry",
+            Self::Offer => b"offer",
         }
     }
 }
