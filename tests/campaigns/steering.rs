@@ -231,6 +231,33 @@ async fn cancelling_ends_what_was_not_handed_over_and_frees_its_tips() {
 }
 
 #[tokio::test]
+async fn an_edition_whose_row_another_sweep_holds_is_waited_for_and_finished() {
+    let story = Story::new(3).await;
+    story.add_people(1).await;
+    story.schedule().await;
+    story.app.clock.set(at("2026-01-13T09:00:00Z"));
+    story.sweep().await;
+    let marked = story.mark(story.claim(1).await).await;
+    story.record(&marked, Ending::Sent).await;
+    // Another sweep holds the edition: what it saw of it, and whether it will end well, nobody else knows.
+    let mut other = story.app.db.pool.begin().await.expect("a transaction");
+    let held: Vec<i64> = sqlx::query_scalar("SELECT id FROM editions WHERE state = 'running' FOR NO KEY UPDATE")
+        .fetch_all(&mut *other)
+        .await
+        .expect("a row");
+    assert_eq!((held.len(), marked.len()), (1, 1));
+    let (mut conn, now) = (story.conn().await, story.app.now());
+    let finishing = tokio::spawn(async move { due::finish(&mut conn, now).await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while !finishing.is_finished() && story.number(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    other.commit().await.expect("the other lets go");
+    assert_eq!(finishing.await.expect("no panic").expect("finished"), held);
+    assert_eq!(story.edition(FIRST).await.state.as_str(), "finished");
+}
+
+#[tokio::test]
 async fn a_run_within_six_days_wants_a_yes_and_the_rules_own_editions_stay() {
     let story = Story::new(9).await;
     story.add_people(2).await;

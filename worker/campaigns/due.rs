@@ -222,11 +222,11 @@ async fn follow_pause(conn: &mut PgConnection, campaign_id: i64) -> sqlx::Result
 }
 
 // The edition's row is locked first: an undo or an operator who queues a delivery again locks it too, so that neither
-// misses the other.
+// misses the other. A row that is held is waited for: whoever holds it may have looked before the last delivery ended, or may not end well.
 async fn finish_one(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<bool> {
     let mut tx = conn.begin().await?;
     let locked = sqlx::query_scalar!(
-        "SELECT period FROM editions WHERE id = $1 AND state = 'running' AND planned IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED",
+        "SELECT period FROM editions WHERE id = $1 AND state = 'running' AND planned IS NOT NULL FOR NO KEY UPDATE",
         edition_id
     );
     let Some(period) = locked.fetch_optional(&mut *tx).await? else { return Ok(false) };
