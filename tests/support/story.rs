@@ -190,7 +190,8 @@ impl Story {
         Arc::new(app.expect("settings that suffice"))
     }
 
-    /// Works for `time`, then dies: nothing is given back, no lease is ended, and what was under way stays where it was.
+    /// Works for `time`, then dies: nothing is given back, no lease is ended, and what was under way stays where it was. What the
+    /// server had begun for it is over when this returns.
     pub(crate) async fn work_and_die(&self, outlets: Vec<Outlet>, time: Duration) {
         let (config, keyring, clock) = (self.app.config.clone(), self.app.keyring.clone(), self.app.clock.clone());
         let url = self.app.database_url().to_owned();
@@ -208,6 +209,20 @@ impl Story {
             runtime.shutdown_background();
         };
         tokio::task::spawn_blocking(life).await.expect("no panic");
+        self.until_the_server_rests().await;
+    }
+
+    // A statement whose asker is gone is still executed, and committed.
+    async fn until_the_server_rests(&self) {
+        let busy = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'";
+        let rests = async {
+            while self.number(busy).await > 0 {
+                // Between two looks: the server tells nobody.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), rests).await.expect("the server comes to rest");
     }
 
     /// Works until nothing is due.
