@@ -37,6 +37,7 @@ CREATE TABLE openings (
     created_at             timestamptz NOT NULL,
     closed_at              timestamptz,
     closed_because         text,
+    filled_at              timestamptz,        -- when every seat was accepted for the first time
     CONSTRAINT openings_program_number_key UNIQUE (program_id, number),
     CONSTRAINT openings_program_id_key UNIQUE (program_id, id),
     CONSTRAINT openings_ends_after_it_opens CHECK (ends_at > opens_at),
@@ -71,6 +72,13 @@ CREATE INDEX entries_line ON entries (program_id, (-priority), joined_at, id) WH
 CREATE INDEX entries_unconfirmed ON entries (program_id, (-priority), joined_at, id) WHERE state = 'unconfirmed';
 CREATE INDEX entries_joined ON entries (program_id, joined_at);
 CREATE INDEX entries_subscriber ON entries (subscriber_id);
+CREATE INDEX entries_not_sent ON entries (barred_in) WHERE barred = 'not sent';
+-- Whoever is out of the line stays in this table, and the line is counted by what is done to single rows.
+CREATE FUNCTION entries_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'entries are ended, never deleted' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER entries_stay BEFORE DELETE OR TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION entries_stay();
 
 CREATE TABLE offers (
     id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -97,6 +105,8 @@ CREATE UNIQUE INDEX offers_open_key ON offers (entry_id) WHERE state = 'open';
 CREATE UNIQUE INDEX offers_seat_key ON offers (entry_id) WHERE state = 'accepted' AND given_back_at IS NULL;
 CREATE INDEX offers_open ON offers (program_id) WHERE state = 'open';
 CREATE INDEX offers_opening ON offers (opening_id, state);
+CREATE INDEX offers_taken ON offers (opening_id) WHERE given_back_at IS NULL AND (state = 'accepted' OR state = 'open' AND reserving);
+CREATE INDEX offers_ended ON offers (opening_id, closed_at) WHERE closed_at IS NOT NULL;
 CREATE INDEX offers_entry ON offers (entry_id, opening_id);
 
 -- What happened to an entry, by whom and why.
@@ -116,9 +126,12 @@ CREATE INDEX entry_events_entry ON entry_events (entry_id);
 CREATE TRIGGER entry_events_append_only BEFORE UPDATE OR DELETE ON entry_events
     FOR EACH ROW WHEN (current_setting('tidings.erasing', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION refuse_change();
 
--- An offer that was closed is history: only an accepted seat can still be given back, once.
+-- An offer that was closed is history: only an accepted seat can still be given back, once, and an erasure takes words out of a reason.
 CREATE FUNCTION offers_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'UPDATE' AND current_setting('tidings.erasing', true) = 'on' AND (to_jsonb(OLD) - 'reason') = (to_jsonb(NEW) - 'reason') THEN
+        RETURN NEW;
+    END IF;
     IF TG_OP = 'UPDATE' AND (OLD.state = 'open' OR (OLD.state = 'accepted' AND OLD.given_back_at IS NULL AND NEW.given_back_at IS NOT NULL))
         AND (to_jsonb(OLD) - ARRAY['state', 'closed_at', 'reason', 'given_back_at']) = (to_jsonb(NEW) - ARRAY['state', 'closed_at', 'reason', 'given_back_at'])
         AND (OLD.state = 'open' OR (NEW.state, NEW.closed_at, NEW.reason) IS NOT DISTINCT FROM (OLD.state, OLD.closed_at, OLD.reason)) THEN
@@ -189,6 +202,8 @@ CREATE TRIGGER entries_counted AFTER UPDATE ON entries
     REFERENCING OLD TABLE AS was_so NEW TABLE AS now_so FOR EACH STATEMENT EXECUTE FUNCTION count_line();
 
 -- The clock of each offer. It starts when the mail is handed over, is never written down, and ends with the enrolment.
+--
+-- Each mail is looked up by itself (LIMIT 1): joined as a whole, ten thousand open offers had the planner read all deliveries.
 CREATE VIEW offer_terms AS
 SELECT f.id AS offer_id, f.program_id, f.opening_id, f.entry_id, e.subscriber_id, f.state, f.reserving, f.offered_at, t.handed_over_at, u.ends_at,
     CASE WHEN t.handed_over_at IS NOT NULL THEN v.lapses_at END AS expires_at,
@@ -198,22 +213,52 @@ SELECT f.id AS offer_id, f.program_id, f.opening_id, f.entry_id, e.subscriber_id
     CASE WHEN x.suppressed IS NULL AND w.undeliverable IS NULL AND t.handed_over_at IS NOT NULL
             AND (d.state NOT IN ('queued', 'claimed', 'deferred', 'skipped') OR d.repeated_at IS NOT NULL) IS NOT FALSE
         THEN 'expired' ELSE 'revoked' END AS then,
-    w.undeliverable, x.suppressed
+    w.undeliverable, x.suppressed,
+    -- Whether it is the address that the relay refused, and not us, our mail, or this hour: no such mailbox or domain, or a closed one.
+    w.undeliverable IS NOT NULL AND d.reply_code >= 500 AND d.enhanced_code IN ('5.1.1', '5.1.2', '5.1.3', '5.1.10', '5.2.1') IS TRUE AS no_address,
+    (SELECT true FROM transactional r WHERE r.owner = 'offer:' || f.id AND r.kind = 'offer_reminder' LIMIT 1) AS reminded
 FROM offers f
 JOIN openings o ON o.id = f.opening_id
 JOIN programs p ON p.id = f.program_id
 JOIN entries e ON e.id = f.entry_id
-LEFT JOIN transactional t ON t.owner = 'offer:' || f.id AND t.kind = 'offer'
-LEFT JOIN deliveries d ON d.period = t.period AND d.id = t.delivery_id
+LEFT JOIN LATERAL (SELECT m.period, m.delivery_id, m.handed_over_at FROM transactional m WHERE m.owner = 'offer:' || f.id AND m.kind = 'offer' LIMIT 1) t ON true
+LEFT JOIN LATERAL (SELECT m.state, m.reason, m.repeated_at, m.reply_code, m.enhanced_code FROM deliveries m
+    WHERE m.period = t.period AND m.id = t.delivery_id LIMIT 1) d ON true
 CROSS JOIN LATERAL (SELECT least(o.ends_at, p.enrolment_ends_at, p.starts_at) AS ends_at) u
 CROSS JOIN LATERAL (SELECT least(u.ends_at, CASE WHEN t.handed_over_at IS NULL THEN f.offered_at + interval '24 hours'
     ELSE t.handed_over_at + make_interval(secs => o.offer_for_seconds) END) AS lapses_at) v
--- An unconfirmed hand-over counts, and goes on counting while the mail is sent once more. One that came too late to be
--- handed over is unsent, whether or not a claim has met it since.
+-- An unconfirmed hand-over counts, and goes on counting while the mail is sent once more, unless an operator knows better. One
+-- that came too late to be handed over is unsent, whether or not a claim has met it since.
 CROSS JOIN LATERAL (SELECT CASE WHEN d.state IN ('failed', 'skipped', 'cancelled') AND d.reason IS DISTINCT FROM 'expired'
-    AND (d.repeated_at IS NULL OR d.reply_code >= 500) THEN coalesce(d.reason, d.state) END AS undeliverable) w
+    AND (d.repeated_at IS NULL OR d.reply_code >= 500 OR d.reason = 'failed by an operator''s word') THEN coalesce(d.reason, d.state) END AS undeliverable) w
 LEFT JOIN LATERAL (SELECT s.kind AS suppressed FROM suppressions s WHERE s.subscriber_id = e.subscriber_id AND s.lifted_at IS NULL
     ORDER BY s.id LIMIT 1) x ON true;
+
+-- When the relay last took the mail of an offer of an opening, later than `since`; null: never.
+CREATE FUNCTION offer_mail_taken_at(opening bigint, since timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT max(t.handed_over_at) FROM offers f
+    CROSS JOIN LATERAL (SELECT m.period, m.delivery_id, m.handed_over_at FROM transactional m WHERE m.owner = 'offer:' || f.id AND m.kind = 'offer' LIMIT 1) t
+    CROSS JOIN LATERAL (SELECT m.state, m.repeated_at FROM deliveries m WHERE m.period = t.period AND m.id = t.delivery_id LIMIT 1) d
+    WHERE f.opening_id = opening AND (f.closed_at IS NULL OR f.closed_at > since) AND t.handed_over_at > since
+        AND (d.state IN ('sent', 'unconfirmed') OR d.repeated_at IS NOT NULL AND d.state IN ('queued', 'claimed', 'handing_over', 'deferred'))
+$$;
+
+-- Those to whom nothing is offered in an opening because a mail did not leave, until another does; not after three such offers.
+CREATE VIEW not_sent AS
+SELECT e.id AS entry_id, e.program_id, e.barred_in AS opening_id, e.barred_at
+FROM entries e JOIN openings o ON o.id = e.barred_in
+WHERE e.barred = 'not sent' AND o.state IN ('open', 'full') AND (SELECT count(*) FROM offers f WHERE f.entry_id = e.id AND f.opening_id = e.barred_in
+    AND f.state = 'revoked' AND f.reason LIKE 'undeliverable: %') < 3;
+
+-- Until when an opening offers nothing by itself: its last ten offers all ended because their mails did not leave, and none has
+-- left since. Then one is tried, an hour after the one before. Null: it goes on. (One fault of a relay would burn the whole line.)
+CREATE FUNCTION opening_halted_until(opening bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN count(*) = 10 AND bool_and(ended.unsent) THEN
+        CASE WHEN offer_mail_taken_at(opening, min(ended.closed_at) - interval '1 microsecond') IS NULL THEN
+            greatest(max(ended.closed_at), (SELECT max(f.offered_at) FROM offers f WHERE f.opening_id = opening)) + interval '1 hour' END END
+    FROM (SELECT f.closed_at, f.state = 'revoked' AND f.reason LIKE 'undeliverable: %' AS unsent FROM offers f
+        WHERE f.opening_id = opening AND f.closed_at IS NOT NULL ORDER BY f.closed_at DESC, f.id DESC LIMIT 10) ended
+$$;
 
 CREATE INDEX suppressions_lifted ON suppressions (subscriber_id, lifted_at) WHERE lifted_at IS NOT NULL;
 
@@ -237,3 +282,85 @@ FROM openings o
 JOIN programs p ON p.id = o.program_id
 JOIN entries e ON e.program_id = o.program_id
 WHERE e.state IN ('unconfirmed', 'waiting');
+
+-- Until when the mail of an offer, or its reminder, holds true: that of an offer that is over or closed is not handed over.
+CREATE FUNCTION offer_mail_over_at(mail bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN o.state = 'open' THEN o.over_at ELSE '-infinity' END
+    FROM transactional t JOIN offer_terms o ON o.offer_id = CASE WHEN t.owner ~ '^offer:[0-9]+$' THEN substr(t.owner, 7)::bigint END
+    WHERE t.delivery_id = mail AND t.kind IN ('offer', 'offer_reminder')
+$$;
+
+-- A campaign without a rule goes out once: a broadcast to a topic or to those who wait for a program, and the news of an opening
+-- that tells everyone at once, of which there is one for each opening, whoever makes it and however often.
+ALTER TABLE campaigns ALTER COLUMN topic_id DROP NOT NULL;
+ALTER TABLE campaigns
+    ADD COLUMN program_id bigint REFERENCES programs,       -- to those who wait for it
+    ADD COLUMN opening_id bigint CONSTRAINT campaigns_opening_key UNIQUE REFERENCES openings,
+    ADD COLUMN starts_at timestamptz,                       -- when it goes out
+    ADD CONSTRAINT campaigns_one_kind_of_recipients CHECK (num_nonnulls(topic_id, program_id) = 1 AND (kind <> 'weekly' OR topic_id IS NOT NULL)),
+    ADD CONSTRAINT campaigns_rule_or_instant CHECK ((kind = 'weekly') = (starts_at IS NULL)),
+    ADD CONSTRAINT campaigns_tell_of_an_opening CHECK ((kind = 'opening') = (opening_id IS NOT NULL) AND (opening_id IS NULL OR program_id IS NOT NULL));
+
+-- What such a campaign says, frozen when it is made.
+CREATE TABLE broadcasts (
+    campaign_id  bigint PRIMARY KEY REFERENCES campaigns,
+    subject      text NOT NULL CHECK (char_length(subject) BETWEEN 1 AND 150),
+    preheader    text NOT NULL,
+    markdown     text NOT NULL CHECK (markdown <> '')
+);
+CREATE TRIGGER broadcasts_frozen BEFORE UPDATE OR DELETE ON broadcasts FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- The line as it stood when the planning of an edition to a waitlist began: slices follow it, though the line moves meanwhile.
+-- Its rows go when the edition is planned; no key to editions, which are never deleted: row by row it would be half of the time.
+CREATE TABLE edition_line (
+    edition_id     bigint NOT NULL,
+    n              bigint NOT NULL,         -- from 1, in the order of the line
+    subscriber_id  bigint NOT NULL,
+    entry_id       bigint NOT NULL,
+    CONSTRAINT edition_line_key PRIMARY KEY (edition_id, n)
+);
+
+-- Why a mail of an edition to a waitlist is not sent now: she left it, or what it tells of is over by an operator's word.
+CREATE FUNCTION broadcast_refusal(edition bigint, entry bigint) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN (SELECT state FROM entries WHERE id = entry) IN ('withdrawn', 'removed') THEN 'left the waitlist'
+        WHEN (SELECT o.state FROM editions e JOIN campaigns c ON c.id = e.campaign_id JOIN openings o ON o.id = c.opening_id WHERE e.id = edition)
+            = 'closed' THEN 'the opening is closed'
+    END
+$$;
+
+-- And from when on, because that is over by the clock.
+CREATE FUNCTION broadcast_over_at(edition bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT least(o.ends_at, p.enrolment_ends_at, p.starts_at)
+    FROM editions e JOIN campaigns c ON c.id = e.campaign_id JOIN openings o ON o.id = c.opening_id JOIN programs p ON p.id = o.program_id
+    WHERE e.id = edition
+$$;
+
+-- As before, and from when on what the mail tells is no longer so: claim and mark compare it with their own clock.
+CREATE OR REPLACE VIEW delivery_refusals AS
+SELECT d.period, d.id, s.paused_until,
+    CASE
+        WHEN d.basis = 'test' THEN NULL
+        WHEN s.erased_at IS NOT NULL THEN 'suppressed: erased'
+        WHEN x.kind IS NOT NULL THEN 'suppressed: ' || x.kind
+        WHEN d.basis = 'topic' AND p.standing IS DISTINCT FROM 'confirmed' THEN coalesce(p.standing, 'unsubscribed')
+        WHEN d.basis = 'waitlist' AND d.edition_id IS NOT NULL THEN broadcast_refusal(d.edition_id, (d.context ->> 'entry')::bigint)
+    END AS refusal,
+    CASE WHEN d.basis <> 'waitlist' THEN NULL WHEN d.edition_id IS NULL THEN offer_mail_over_at(d.id) ELSE broadcast_over_at(d.edition_id) END AS over_at
+FROM deliveries d
+LEFT JOIN subscribers s ON s.id = d.subscriber_id
+LEFT JOIN subscriptions p ON p.subscriber_id = d.subscriber_id AND p.topic_id = d.topic_id
+LEFT JOIN LATERAL (
+    SELECT kind FROM suppressions
+    WHERE subscriber_id = d.subscriber_id AND lifted_at IS NULL
+        AND NOT (d.basis = 'confirmation' AND kind IN ('unsubscribe_all', 'erased'))
+    ORDER BY id LIMIT 1
+) x ON true;
+-- One sign-up asks for topics, for places on waitlists, or for both: one mail asks about all of it.
+ALTER TABLE signups ADD COLUMN programs bigint[] NOT NULL DEFAULT '{}';
+ALTER TABLE signups ADD CONSTRAINT signups_ask_for_something CHECK (topics <> '{}' OR programs <> '{}');
+
+-- A consent is about one topic, about the waitlist of one program, or, where both are null, about everything.
+ALTER TABLE consents ADD COLUMN program_id bigint REFERENCES programs;
+ALTER TABLE consents ADD CONSTRAINT consents_about_one CHECK (topic_id IS NULL OR program_id IS NULL);
+

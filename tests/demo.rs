@@ -48,7 +48,7 @@ fn added_up(summary: &Value) -> Vec<String> {
         assert_eq!(edition["state"], "finished", "{edition}");
     }
     let sent: i64 = editions.iter().map(|edition| number(edition, "sent")).sum();
-    let answers = summary["signups"]["mails"].as_object().expect("mails").values();
+    let answers = ["signups", "waitlist"].iter().flat_map(|what| summary[*what]["mails"].as_object().expect("mails").values());
     let answers: i64 = answers.map(|count| count.as_i64().expect("a count")).sum();
     assert_eq!(summary["mails"], sent + answers, "every caught mail is a sent row of the ledger");
     editions.iter().map(|edition| edition["edition"].as_str().expect("an occurrence").to_owned()).collect()
@@ -67,18 +67,33 @@ fn the_demo_adds_up_goes_on_where_it_was_and_starts_over_when_told_to() {
     }
 
     assert_eq!(first["signups"], signups(1));
+    opening_is_full(&first, 1);
 
     let second = once(data.path(), &["--weeks", "1"]);
     let more = added_up(&second);
     assert_eq!((more.len(), &more[..2]), (3, &editions[..]));
     assert_eq!(second["editions"][0], first["editions"][0]);
     assert_eq!(second["signups"], signups(2), "others sign up in every run");
+    opening_is_full(&second, 2);
     assert_eq!((&second["pages"], &second["inbox"]), (&first["pages"], &first["inbox"]), "links in old mails stay good");
     mails_are_one_for_each_message_id(&data.path().join("demo/mails"));
 
     let fresh = once(data.path(), &["--weeks", "1", "--subscribers", "12", "--fresh"]);
     added_up(&fresh);
     assert_eq!((fresh["editions"].as_array().map(Vec::len), number(&fresh["editions"][0], "planned")), (Some(1), 12));
+}
+
+/// The opening of the run: its five seats are taken, its offers add up, and each was mailed once.
+fn opening_is_full(summary: &Value, run: i64) {
+    let (opening, mails) = (&summary["waitlist"]["opening"], &summary["waitlist"]["mails"]);
+    assert_eq!((number(opening, "number"), &opening["state"], number(opening, "accepted")), (run, &Value::from("full"), 5), "{opening}");
+    let ends: i64 = ["accepted", "declined", "expired"].iter().map(|end| number(opening, end)).sum();
+    assert_eq!(number(opening, "offers"), ends, "{opening}");
+    if run == 1 {
+        assert_eq!((number(mails, "offer"), number(mails, "accepted"), number(mails, "expired")), (ends, 5, number(opening, "expired")));
+        assert!(number(opening, "expired") > 0 && number(opening, "declined") > 0, "{opening}");
+        assert_eq!(number(mails, "offer_reminder"), number(opening, "expired"), "{mails}");
+    }
 }
 
 /// After so many runs: one signs up, confirms and gets her first tip, another is reminded once.

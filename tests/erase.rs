@@ -11,8 +11,12 @@ use tidings::people::erase::{self, Erased};
 use tidings::people::export;
 use tidings::people::stop::{self, Scope, StopError, Undone};
 use tidings::signup::{self, Answer, Desk, Form, Origin, PendingState, Request};
+use tidings::waitlist::opening::{self, NewOpening};
+use tidings::waitlist::program::{self, Particulars};
+use tidings::waitlist::{entry, offer};
 
 use crate::support::story::{Story, WEEKLY, log_of, memory};
+use crate::waitlist::stage as waiting;
 
 const EMAIL: &str = "Zoe.Quill+tips@Example.org";
 /// What must be found nowhere afterwards, in lower case.
@@ -181,6 +185,43 @@ async fn a_person_is_given_everything_that_is_kept_about_her_and_nothing_of_anyb
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_her_waiting_for_a_seat_she_is_told_everything_and_nothing_is_left_but_numbers_when_she_is_erased() {
+    let story = story_of_zoe().await;
+    let zoe_waits = zoe_waits_for_a_seat(&story).await;
+    let text = story.tidings(&["subscriber", "export", EMAIL]).await;
+    let export: Value = serde_json::from_str(&text).expect("JSON");
+    let (waiting, offers) = (&export["waitlists"][0], &export["waitlists"][0]["offers"]);
+    assert_eq!((&waiting["program"], &waiting["state"], &waiting["priority"]), (&"Autumn course".into(), &"waiting".into(), &3.into()));
+    let ends: Vec<_> = offers.as_array().expect("offers").iter().map(|offer| offer["reason"].as_str().expect("a reason")).collect();
+    assert_eq!(ends, ["Zoe Quill called", "undeliverable: 550 zoe.quill is unknown"]);
+    let events: Vec<_> = waiting["events"].as_array().expect("events").iter().map(|e| e["what"].as_str().expect("a word")).collect();
+    assert_eq!(events, ["joined", "confirmed", "prioritised", "offered", "revoked", "readmitted", "offered", "revoked"]);
+    assert_eq!(export["passed_over"][0]["why"], "her offer in this opening was not sent", "{export}");
+    let acts: Vec<_> = export["operator_acts"].as_array().expect("acts").iter().map(|a| a["act"].as_str().expect("a word")).collect();
+    assert!(["prioritise", "give", "revoke", "readmit"].iter().all(|act| acts.contains(act)), "{acts:?}");
+    assert!(!text.contains("person-"), "{text}");
+    for command in ["show", "proof"] {
+        let said = story.tidings(&["subscriber", command, EMAIL]).await;
+        for part in ["Autumn course", "prioritised", "readmitted", "Zoe Quill called"] {
+            assert!(said.contains(part), "`{part}` stands in\n{said}");
+        }
+    }
+
+    let before = story.figures().await;
+    assert!(story.erase(3).await.changed);
+    assert_eq!(story.traces().await, [""; 0]);
+    assert_eq!(story.figures().await, before, "no count of offers changes");
+    assert_eq!(story.texts(&format!("SELECT state FROM entries WHERE id = {zoe_waits}")).await, ["withdrawn"]);
+    assert_eq!(story.number("SELECT count(*) FROM deliveries WHERE context IS NOT NULL AND subscriber_id = 3").await, 0);
+    assert_eq!(
+        story.texts("SELECT DISTINCT reason FROM offers WHERE state = 'revoked' ORDER BY 1").await,
+        ["(erased)", "undeliverable: (erased)"]
+    );
+    let overwritten = sqlx::query("UPDATE offers SET reason = 'another' WHERE state = 'revoked'").execute(&mut *story.conn().await).await;
+    assert!(overwritten.is_err(), "an offer that was closed is history again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_proof_of_a_consent_names_the_act_its_words_and_its_time() {
     let story = story_of_zoe().await;
     let proof = story.tidings(&["subscriber", "proof", EMAIL]).await;
@@ -219,6 +260,39 @@ async fn story_of_zoe() -> Story {
         story.tamper(statement).await;
     }
     story
+}
+
+/// Zoe waits, is moved up, is offered a seat by hand that is taken back, is let in again, and cannot be reached with the next; then
+/// the seat goes to somebody behind her. Her entry.
+async fn zoe_waits_for_a_seat(story: &Story) -> i64 {
+    // What stood against her was lifted by the machine's clock; the story's is behind it.
+    story.tamper("UPDATE suppressions SET at = '2026-01-01', lifted_at = '2026-01-02'").await;
+    let (mut conn, now) = (story.conn().await, story.app.now());
+    let conn = &mut *conn;
+    let particulars = Particulars { name: "Autumn course".to_owned(), ..waiting::particulars() };
+    let program = program::create(conn, "course", &particulars, now).await.expect("a program").id;
+    let mut entries = Vec::new();
+    for id in [3, 1] {
+        let entry_id = entry::join(conn, program, id, now).await.expect("an entry").entry_id;
+        entry::confirm(conn, entry_id, now).await.expect("a confirmation");
+        entries.push(entry_id);
+    }
+    let (zoe, opening) = (entries[0], NewOpening { seats: 0, ..waiting::new_opening(now) });
+    opening::create(conn, "course", &opening, now).await.expect("an opening");
+    entry::prioritise(conn, zoe, 3, "Zoe Quill asked zoe.quill+tips@example.org", now).await.expect("a priority");
+    sqlx::query("UPDATE openings SET seats = 1").execute(&mut *conn).await.expect("a seat");
+    let given = offer::give(conn, "course", None, zoe, "Zoe Quill is first", now).await.expect("an offer");
+    offer::revoke(conn, given, "Zoe Quill called", now).await.expect("a revocation");
+    entry::readmit(conn, zoe, "Quill wrote again", now).await.expect("an act");
+    assert_eq!(opening::advance(conn, program, now).await.expect("an advance").given, 1);
+    story
+        .tamper(
+            "UPDATE deliveries SET state = 'failed', reason = '550 zoe.quill is unknown', ready_at = NULL, finished_at = now()
+        WHERE template = 'offer' AND state = 'queued'",
+        )
+        .await;
+    assert_eq!(opening::advance(conn, program, now).await.expect("an advance").given, 1, "to the next");
+    zoe
 }
 
 const ABOUT_ZOE: [&str; 10] = [
@@ -263,6 +337,11 @@ impl Story {
     /// The rows that hold a trace of Zoe.
     async fn traces(&self) -> Vec<String> {
         self.dump().await.into_iter().filter(|row| TRACES.iter().any(|trace| row.contains(trace))).collect()
+    }
+
+    /// What became of offers.
+    async fn figures(&self) -> Vec<String> {
+        self.texts("SELECT concat(state, ' ', count(*)) FROM offers GROUP BY state ORDER BY 1").await
     }
 
     async fn sums(&self) -> Vec<String> {

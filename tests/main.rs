@@ -3,6 +3,7 @@
 mod app;
 
 mod audience;
+mod broadcast;
 mod campaigns;
 mod catcher;
 mod crash;

@@ -14,7 +14,7 @@ use tidings::jobs::App;
 use crate::support::story::{Story, log_of, memory};
 
 mod doubt;
-mod mail;
+pub(crate) mod mail;
 
 use mail::Mail;
 
@@ -104,7 +104,7 @@ async fn an_address_in_letters_of_the_world_gets_its_confirmation() {
 async fn a_context_that_does_not_fit_ends_its_own_delivery_and_says_why() {
     let scene = Scene::new().await;
     for (template, basis, context, why) in [
-        ("confirmation", Basis::Confirmation, json!({ "signup": 41 }), "missing field `topics`"),
+        ("confirmation", Basis::Confirmation, json!({ "signup": 41 }), "missing field `wording`"),
         ("confirmation", Basis::Confirmation, Value::Null, "does not fit template `confirmation`"),
         ("no such mail", Basis::Preferences, json!({}), "there is no template `no such mail`"),
         ("weekly_tip", Basis::Topic, json!({}), "this delivery has no tip"),

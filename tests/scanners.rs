@@ -1,7 +1,9 @@
 //! Link scanners: every link of every kind of mail that is produced, asked for in every way that a scanner asks, and sent every
 //! body that is no form of ours. Not a row of any table may change.
 
+use crate::broadcast::stage as broadcasts;
 use crate::support::story::{Story, memory};
+use crate::waitlist::stage::{SLUG, new_opening, particulars};
 use jiff::SignedDuration;
 use mail_parser::MessageParser;
 use std::{
@@ -13,9 +15,19 @@ use std::{
 };
 use tidings::{
     base::address::EmailAddress,
+    campaigns::{
+        broadcast::{self, NewBroadcast, Terms},
+        states::Late,
+    },
     delivery::relay::{Handed, MemoryBox},
+    jobs::App,
     people::arrival,
     signup::{self, Desk, Form, Origin, Request},
+    waitlist::{
+        entry, offer,
+        opening::{self, NewOpening},
+        program,
+    },
     web::{self, Web},
 };
 use tokio::{
@@ -33,7 +45,7 @@ async fn no_link_of_any_mail_changes_anything_however_it_is_asked_for() {
     let story = Story::ready(4, 2).await;
     let mails = every_kind_of_mail(&story).await;
     let links: BTreeSet<String> = mails.iter().flat_map(links).collect();
-    for path in ["/u/", "/confirm/", "/preferences/"] {
+    for path in ["/u/", "/confirm/", "/preferences/", "/waitlist/course/", "/offers/"] {
         assert!(links.iter().any(|link| link.starts_with(path)), "a link to {path} in {links:?}");
     }
     let (at, _stop) = serve(&story).await;
@@ -54,7 +66,8 @@ async fn no_link_of_any_mail_changes_anything_however_it_is_asked_for() {
     assert!(changed(&before, &fingerprint(&story).await).contains(&"subscriptions"), "a person's click is seen");
 }
 
-/// One of each template at least: a weekly tip, what answers a sign-up that is confirmed, one that is not, and a lost link.
+/// One of each template at least: a weekly tip, what answers a sign-up that is confirmed, one that is not, and a lost link; what is
+/// told to those who wait for a seat, with offers that stand.
 async fn every_kind_of_mail(story: &Story) -> Vec<Handed> {
     let mails = MemoryBox::default();
     let jobs = story.jobs(vec![memory(&mails, 2)]);
@@ -70,9 +83,43 @@ async fn every_kind_of_mail(story: &Story) -> Vec<Handed> {
     story.app.wait(SignedDuration::from_hours(49));
     story.run_edition().await;
     story.run_until_idle(&jobs).await;
+    wait_for_a_seat(story, &jobs).await;
+    tell(story, "topic:weekly").await;
+    story.run_until_idle(&jobs).await;
     let sent: BTreeSet<String> = story.texts("SELECT DISTINCT template FROM deliveries WHERE state = 'sent'").await.into_iter().collect();
     assert_eq!(sent, templates(), "a mail of every template was sent");
     mails.handed()
+}
+
+/// Three wait for two seats: one accepts, one lets the offer run out, and the opening is closed before the third has answered. Then
+/// another one opens.
+async fn wait_for_a_seat(story: &Story, jobs: &Arc<App>) {
+    let conn = &mut *story.conn().await;
+    let (program, seats) = (program::create(conn, SLUG, &particulars(), story.app.now()).await.expect("a program").id, 2);
+    for id in [1, 2, 3] {
+        let entry_id = entry::join(conn, program, id, story.app.now()).await.expect("an entry").entry_id;
+        entry::confirm(conn, entry_id, story.app.now()).await.expect("a confirmation");
+    }
+    opening::create(conn, SLUG, &NewOpening { seats, ..new_opening(story.app.now()) }, story.app.now()).await.expect("an opening");
+    story.run_until_idle(jobs).await;
+    let first = story.number("SELECT min(id) FROM offers").await;
+    offer::accept(conn, first, story.app.now()).await.expect("a seat");
+    for hours in [36, 12] {
+        story.app.wait(SignedDuration::from_hours(hours));
+        opening::advance(conn, program, story.app.now()).await.expect("an advance");
+        story.run_until_idle(jobs).await;
+    }
+    opening::close(conn, SLUG, Some(1), story.app.now()).await.expect("an end");
+    opening::create(conn, SLUG, &NewOpening { seats, ..new_opening(story.app.now()) }, story.app.now()).await.expect("an opening");
+    story.run_until_idle(jobs).await;
+    assert_eq!(story.number("SELECT count(*) FROM offers WHERE state = 'open'").await, 2);
+}
+
+async fn tell(story: &Story, to: &str) {
+    let (letter, whom, late) = (broadcasts::letter(), to.parse().expect("recipients"), Late::Ask);
+    let terms = Terms { late, tolerance: SignedDuration::from_hours(6), deadline: SignedDuration::from_hours(48) };
+    let new = NewBroadcast { name: to, to: &whom, letter: &letter, at: None, zone: "Europe/London", terms };
+    broadcast::create(&mut *story.conn().await, &broadcasts::templates(), new, story.app.now()).await.expect("a broadcast");
 }
 
 fn templates() -> BTreeSet<String> {

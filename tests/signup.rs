@@ -35,7 +35,7 @@ async fn who_signs_up_is_asked_and_subscribed_to_nothing_yet() {
     let context: serde_json::Value = serde_json::from_str(&context[0]).expect("JSON");
     assert_eq!(
         context,
-        serde_json::json!({ "signup": 1, "topics": ["Back care"], "wording": words, "expires": "2026-01-19T06:00:00Z", "zone": "Europe/Madrid" })
+        serde_json::json!({ "signup": 1, "topics": ["Back care"], "programs": [], "wording": words, "expires": "2026-01-19T06:00:00Z", "zone": "Europe/Madrid" })
     );
     let pending = signup::pending(&story.app.db.pool, 1, story.app.now()).await.expect("an answer").expect("a sign-up");
     assert_eq!(

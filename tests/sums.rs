@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use sqlx::Row;
 use tidings::base::time::to_db;
 use tidings::campaigns::states::Late;
-use tidings::campaigns::{campaign, due, edition, report, weekly};
+use tidings::campaigns::{campaign, due, edition, planning, report};
 use tidings::delivery::Key;
 use tidings::delivery::ledger::claim::{self, Claimed};
 use tidings::delivery::ledger::mark::{self, Ending, Mark, Record};
@@ -194,7 +194,7 @@ impl Walk {
         let mut conn = self.story.conn().await;
         due::open_due(&mut conn, self.story.app.now()).await.expect("open editions");
         if let Some(edition) = due::plannable(&mut conn).await.expect("editions").choose(&mut self.dice) {
-            weekly::plan_slice(&mut conn, *edition, self.story.app.now()).await.expect("a slice");
+            planning::plan_slice(&mut conn, *edition, self.story.app.now()).await.expect("a slice");
         }
         "a slice is planned"
     }

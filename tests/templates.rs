@@ -1,5 +1,6 @@
 //! The mails: every template with every sample, as snapshots and through the checks, and data that means harm.
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::LazyLock;
@@ -21,7 +22,7 @@ fn the_ordinary_mails_are_as_they_were_looked_at() {
     let templates = templates();
     let mails = samples::mails(templates);
     let ordinary: Vec<_> = mails.iter().filter(|mail| mail.sample == "ordinary").collect();
-    assert_eq!(ordinary.len(), 5, "one of each template");
+    assert_eq!(ordinary.len(), 12, "one of each template");
     for mail in ordinary {
         let rendered = mail.rendered.as_ref().unwrap();
         insta::assert_snapshot!(format!("{}_text", mail.template), format!("Subject: {}\n\n{}", rendered.subject, rendered.text));
@@ -48,7 +49,9 @@ fn a_link_that_a_notice_wants_and_does_not_get_is_a_typed_error() {
     let templates = templates();
     let welcome = Notice::read("welcome", &json!({ "topics": ["Rest"] })).unwrap();
     let link = "https://example.org/x";
-    let make = |button, preferences, unsubscribe| templates.render_notice(&welcome, None, &Links { button, preferences, unsubscribe });
+    let make = |button, preferences, unsubscribe| {
+        templates.render_notice(&welcome, None, &Links { button, preferences, unsubscribe, entry: None }, Timestamp::UNIX_EPOCH)
+    };
     assert!(make(link, Some(link), Some(link)).is_ok());
     let missing = |link| Err(RenderError::Link { template: "welcome", link });
     assert_eq!(make("/x", Some(link), Some(link)), missing("button"));
@@ -73,6 +76,16 @@ fn data_is_never_taken_for_a_template() {
     assert!(mail.text.contains("{{> foot}}") && mail.text.contains("subscribed to {{reason}} from"));
     assert!(mail.html.contains("{{{unsubscribe_url}}}"));
     assert!(!mail.text.contains("Hello"));
+
+    let call = "{{site.postal_address}} {{{button_url}}} {{> foot}}";
+    let frozen = json!({ "program": call, "slug": "a", "entry": 1, "next_text": call, "next_link": format!("https://example.org/{call}") });
+    let accepted = Notice::read("accepted", &frozen).unwrap();
+    let link = "https://example.org/x";
+    let links = Links { button: link, preferences: Some(link), unsubscribe: None, entry: Some(link) };
+    let mail = templates.render_notice(&accepted, None, &links, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(mail.subject, format!("You have a seat in {call}"));
+    assert!(mail.text.contains(call) && mail.html.matches(call.replace('>', "&gt;").as_str()).count() == 3, "{}", mail.html);
+    assert!(!mail.html.contains("https://example.org/{{"), "what is no link is none");
 }
 
 #[test]
@@ -124,14 +137,32 @@ fn nothing_in_a_mail_is_loaded_when_it_is_opened() {
     }
 }
 
+#[test]
+fn what_an_operator_wrote_for_those_who_accepted_stands_in_paragraphs_and_means_no_harm() {
+    let mail = |sample: &str| {
+        let mails = samples::mails(templates());
+        mails.into_iter().find(|mail| mail.template == "accepted" && mail.sample == sample).expect("a sample").rendered.unwrap()
+    };
+    let ordinary = mail("ordinary");
+    assert!(ordinary.text.contains("early on the first\nevening.\n\nBring a mat"), "{}", ordinary.text);
+    assert!(ordinary.html.contains("first evening.</p><p dir=\"auto\""));
+    let hostile = mail("hostile text");
+    assert!(hostile.html.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;/body&gt;</p>"));
+    for part in [&hostile.html, &hostile.text, &mail("hostile link").html] {
+        assert!(
+            !part.contains("javascript:") && !part.contains("\"><script>") && !part.contains('\u{202e}') && !part.contains("Go on</a>")
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn no_names_make_a_notice_panic_or_let_markup_through(topic in any::<String>(), wording in any::<String>()) {
         let frozen = json!({ "signup": 1, "topics": [topic], "wording": wording, "expires": "2026-12-01T09:00:00Z", "zone": null });
         let Ok(notice) = Notice::read("confirmation", &frozen) else { return Ok(()) };
-        let links = Links { button: "https://example.org/confirm/x", preferences: None, unsubscribe: None };
-        let mail = templates().render_notice(&notice, None, &links).unwrap();
-        let plain = templates().render_notice(&Notice::read("confirmation", &json!({ "signup": 1, "topics": ["x"], "wording": "x", "expires": "2026-12-01T09:00:00Z" })).unwrap(), None, &links).unwrap();
+        let links = Links { button: "https://example.org/confirm/x", preferences: None, unsubscribe: None, entry: None };
+        let mail = templates().render_notice(&notice, None, &links, Timestamp::UNIX_EPOCH).unwrap();
+        let plain = templates().render_notice(&Notice::read("confirmation", &json!({ "signup": 1, "topics": ["x"], "wording": "x", "expires": "2026-12-01T09:00:00Z" })).unwrap(), None, &links, Timestamp::UNIX_EPOCH).unwrap();
         prop_assert_eq!(mail.html.matches('<').count(), plain.html.matches('<').count());
     }
 

@@ -4,9 +4,12 @@ mod api;
 mod confirming;
 mod desk;
 mod limits;
+mod offers;
 mod pages;
+mod places;
 mod preferences;
 mod signing_up;
+mod waitlist;
 
 use jiff::SignedDuration;
 use pages::Pages;

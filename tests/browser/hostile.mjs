@@ -14,9 +14,12 @@ const NAME = `Name ${run("name")} {{x}} {{{x}}} ${"\u202e"}thgir`;
 export async function tryHostileValues(context, demo, database, report) {
   const quoted = TOPIC.replaceAll("'", "''");
   await database.ask(`INSERT INTO topics (slug, name, description) VALUES ('hostile', '${quoted}', '${quoted}')`);
+  await database.ask(`INSERT INTO programs (slug, name, description, created_at) VALUES ('hostile', '${quoted}', '${quoted}', now())`);
   const page = await context.newPage();
   const address = "hostile@example.org";
   await page.goto(`${demo.pages}/?x=${encodeURIComponent(run("query"))}`);
+  await shows(page, TOPIC, report);
+  await page.goto(`${demo.pages}/waitlist/hostile?x=${encodeURIComponent(run("query"))}`);
   await shows(page, TOPIC, report);
   await page.goto(`${demo.pages}/subscribe`);
   await shows(page, TOPIC, report);
@@ -31,13 +34,13 @@ export async function tryHostileValues(context, demo, database, report) {
   await page.goto(ownLinks(confirmation, demo.pages).find((link) => link.includes("/confirm/")));
   await shows(page, TOPIC, report);
   await turn(page, () => page.locator("form:has([value=confirm]) button").click());
-  const welcome = await awaitMail(demo, address, "welcome for a hostile name", (mail) => ownLinks(mail, demo.pages).some((link) => link.includes("/u/")));
+  const welcome = await awaitMail(demo, address, "welcome for a hostile name", (mail) => mail.text.includes("subscription is confirmed"));
   await openMail(context, welcome, report);
   await page.goto(ownLinks(welcome, demo.pages).find((link) => link.includes("/u/")));
   await page.goto(ownLinks(welcome, demo.pages).find((link) => link.includes("/preferences/")));
   await shows(page, TOPIC, report);
   report.expect((await page.content()).includes("Name &lt;script&gt;") || (await fieldHas(page, NAME)), "the hostile name is not shown as it was given");
-  for (const path of ["u", "confirm", "preferences"]) await page.goto(`${demo.pages}/${path}/${encodeURIComponent(run("token"))}`);
+  for (const path of ["u", "confirm", "preferences", "offers", "waitlist", "waitlist/hostile"]) await page.goto(`${demo.pages}/${path}/${encodeURIComponent(run("token"))}`);
   await page.close();
   await database.ask("UPDATE topics SET open = false WHERE slug = 'hostile'");
   report.step("hostile names, topics and links: nothing was run");

@@ -14,6 +14,9 @@ export async function lookAtPublicPages(context, demo, known, look, report) {
     ["invalid-unsubscribe", "/u/none", 404],
     ["invalid-confirm", "/confirm/none", 404],
     ["invalid-preferences", "/preferences/none", 404],
+    ["invalid-place", "/waitlist/course/none", 404],
+    ["invalid-offer", "/offers/none", 404],
+    ["no-such-program", "/waitlist/none", 404],
   ]) {
     const answer = await page.goto(demo.pages + path);
     report.expect(answer.status() === status, `${path} is answered with ${answer.status()}`);

@@ -17,6 +17,7 @@ import { newReport } from "./report.mjs";
 import { oneMailOfEachKind, scan } from "./scanner.mjs";
 import { checkTheChecks } from "./selfcheck.mjs";
 import { wayIn } from "./subscribing.mjs";
+import { makeProgram, waitAndAnswer } from "./waiting.mjs";
 import { newContext, path } from "./watch.mjs";
 
 const { values: options } = parseArgs({
@@ -51,6 +52,8 @@ async function everything(database, look) {
   // A second topic, so that there is something to choose.
   await database.ask("INSERT INTO topics (slug, name, description) VALUES ('news', 'News of the house', 'Now and then, when there is some.')");
 
+  await makeProgram(database);
+
   await lookAtPublicPages(context, demo, await known(database), look, report);
   const kinds = await oneMailOfEachKind(demo, database);
   await scan(context, demo, database, kinds, report);
@@ -66,6 +69,7 @@ async function everything(database, look) {
     await takeHerDataAndGo(there, looks, report);
   }
   await refuse(context, demo, database, look, report);
+  await waitAndAnswer(context, scriptless, demo, database, look, report);
   await lookAtMails(context, await oneMailOfEachKind(demo, database), look, report);
   await lookAtInbox(context, demo, look, report);
   await tryHostileValues(context, demo, database, report);

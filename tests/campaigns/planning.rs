@@ -1,6 +1,6 @@
 //! Who gets what: the next tip in order, her stage, her pause, the 72 hours, and nobody in silence.
 
-use tidings::campaigns::{due, weekly};
+use tidings::campaigns::{due, planning};
 
 use super::story::{Story, at};
 
@@ -220,7 +220,8 @@ async fn slices_are_safe_to_repeat_and_count_everyone_once() {
     loop {
         // Two workers plan at once: one of them finds the edition taken, or the next slice.
         let mut other = story.conn().await;
-        let (one, two) = tokio::join!(weekly::plan_slice(&mut conn, editions[0], now), weekly::plan_slice(&mut other, editions[0], now));
+        let (one, two) =
+            tokio::join!(planning::plan_slice(&mut conn, editions[0], now), planning::plan_slice(&mut other, editions[0], now));
         slices += 1;
         let report = story.edition(FIRST).await;
         assert!(report.counts.add_up_to(report.counted), "{report:?}");
@@ -239,7 +240,7 @@ async fn slices_are_safe_to_repeat_and_count_everyone_once() {
         report.counts.reasons["subscriber_paused"],
         story.number("SELECT count(*) FROM subscriptions WHERE standing = 'confirmed' AND subscriber_id % 5 = 0").await
     );
-    assert!(weekly::plan_slice(&mut conn, editions[0], now).await.expect("nothing to do").done);
+    assert!(planning::plan_slice(&mut conn, editions[0], now).await.expect("nothing to do").done);
     assert_eq!(story.edition(FIRST).await.counts, report.counts);
 }
 
@@ -258,7 +259,7 @@ async fn two_editions_planned_at_once_never_give_a_subscriber_the_same_tip() {
     let now = story.app.now();
     let plan = async |edition| {
         let mut conn = story.conn().await;
-        while !weekly::plan_slice(&mut conn, edition, now).await.expect("a slice").done {}
+        while !planning::plan_slice(&mut conn, edition, now).await.expect("a slice").done {}
     };
     tokio::join!(plan(editions[0]), plan(editions[1]), plan(editions[2]));
     assert_eq!(story.number("SELECT count(*) FROM deliveries WHERE state = 'queued'").await, 18_000);

@@ -193,9 +193,9 @@ async fn a_pause_while_an_edition_is_planned_goes_on_where_it_was() {
     story.app.clock.set(at("2026-01-13T08:40:00Z"));
     let (mut conn, now) = (story.conn().await, story.app.now());
     let edition = due::open_due(&mut conn, now).await.expect("open")[0];
-    assert!(!tidings::campaigns::weekly::plan_slice(&mut conn, edition, now).await.expect("a slice").done);
+    assert!(!tidings::campaigns::planning::plan_slice(&mut conn, edition, now).await.expect("a slice").done);
     campaign::pause(&mut conn, NAME, "wait", now).await.expect("paused");
-    assert!(tidings::campaigns::weekly::plan_slice(&mut conn, edition, now).await.expect("nothing").done);
+    assert!(tidings::campaigns::planning::plan_slice(&mut conn, edition, now).await.expect("nothing").done);
     let report = story.edition(FIRST).await;
     assert_eq!((report.counts.planned, report.counted, report.counts.to_do), (None, 5_000, 5_000));
     campaign::resume(&mut conn, NAME, now).await.expect("resumed");

@@ -11,7 +11,7 @@ use tidings::campaigns::campaign::{self, NewWeekly};
 use tidings::campaigns::report::{self, EditionReport};
 use tidings::campaigns::states::{FirstTip, Late};
 use tidings::campaigns::store::Campaign;
-use tidings::campaigns::{due, edition, weekly};
+use tidings::campaigns::{due, edition, planning};
 use tidings::delivery::ledger::claim::Claimed;
 use tidings::delivery::ledger::mark::{self, Ending, Mark, Record};
 use tidings::delivery::ledger::{claim, lease};
@@ -101,7 +101,7 @@ impl Story {
         due::open_due(&mut conn, now).await.expect("open");
         due::start_due(&mut conn, now).await.expect("start");
         for edition in due::plannable(&mut conn).await.expect("plannable") {
-            while !weekly::plan_slice(&mut conn, edition, now).await.expect("a slice").done {}
+            while !planning::plan_slice(&mut conn, edition, now).await.expect("a slice").done {}
         }
         due::finish(&mut conn, now).await.expect("finish");
     }

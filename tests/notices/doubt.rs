@@ -37,6 +37,32 @@ async fn a_confirmation_without_an_answer_is_handed_over_once_more_and_never_a_t
 }
 
 #[tokio::test]
+async fn each_mail_of_a_waitlist_without_an_answer_is_handed_over_once_more_and_not_twice_and_says_the_same() {
+    for (template, more) in [
+        ("joined", json!({ "place": 7 })),
+        ("offer", json!({ "mode": "offers", "offer_for_seconds": 3600, "ends": null })),
+        ("offer_reminder", json!({ "mode": "offers", "expires": "2026-01-14T09:00:00Z" })),
+        ("expired", json!({ "then": "back" })),
+        ("accepted", json!({ "next_text": "Come.", "next_link": null })),
+        ("closed", json!({})),
+    ] {
+        let scene = Scene::new().await;
+        scene.answer_with(Answer::LoseAfterBody(true));
+        let mut frozen = json!({ "program": "Autumn course", "slug": "course", "entry": 41, "zone": null, "offer": 43, "opening": 1 });
+        frozen.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let key = scene.enqueue(template, Basis::Waitlist, frozen, &scene.later(48)).await;
+        scene.work().await;
+        scene.story.app.wait(jiff::SignedDuration::from_hours(1));
+        scene.work().await;
+        let handed = scene.mails.handed();
+        assert!(handed.len() == 2 && handed[0].message_id == handed[1].message_id, "{template}: {}", handed.len());
+        let [first, second] = [0, 1].map(|n| super::mail::Mail::read(&handed[n].message));
+        assert_eq!((first.subject(), first.text, first.html), (second.subject(), second.text, second.html));
+        assert_eq!((scene.state(key).await.0.as_str(), scene.count(key, "attempts = 2").await), ("unconfirmed", 1), "{template}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_hand_over_that_is_answered_ends_it_well() {
     for (template, basis, context) in
         [("preferences_link", Basis::Preferences, json!({})), ("confirmation", Basis::Waitlist, confirmation())]

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use mail_parser::MessageParser;
 
 /// A mail that was handed over.
-pub(super) struct Mail {
-    pub(super) whole: String,
+pub(crate) struct Mail {
+    pub(crate) whole: String,
     /// Its lines joined.
-    pub(super) text: String,
-    pub(super) html: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
     headers: Vec<(String, String)>,
 }
 
 impl Mail {
-    pub(super) fn read(bytes: &[u8]) -> Mail {
+    pub(crate) fn read(bytes: &[u8]) -> Mail {
         let message = MessageParser::new().parse(bytes).expect("a mail");
         let raw = message.headers_raw().map(|(name, value)| (name.to_owned(), on_one_line(value)));
         Mail {
@@ -26,19 +26,19 @@ impl Mail {
     }
 
     /// The one header of this name.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let mut found = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone());
         let first = found.next();
         assert_eq!(found.next(), None, "one {name}");
         first
     }
 
-    pub(super) fn subject(&self) -> String {
+    pub(crate) fn subject(&self) -> String {
         self.header("Subject").expect("a subject")
     }
 
     /// The links that begin so, of both parts, each once; the same in both.
-    pub(super) fn links(&self, beginning: &str) -> Vec<String> {
+    pub(crate) fn links(&self, beginning: &str) -> Vec<String> {
         let html = self.html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
         let html: BTreeSet<&str> = html.filter(|link| link.starts_with(beginning)).collect();
         let text: BTreeSet<&str> = self.text.split_whitespace().filter(|word| word.starts_with(beginning)).collect();

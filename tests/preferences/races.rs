@@ -4,7 +4,7 @@ use super::FIRST;
 use crate::campaigns::story::{NAME, Story};
 use futures_util::future::join_all;
 use rand_chacha::rand_core::Rng;
-use tidings::campaigns::{due, edition, weekly};
+use tidings::campaigns::{due, edition, planning};
 use tidings::people::preferences::{self, Change, Source};
 
 const PEOPLE: i64 = 12_000;
@@ -19,7 +19,7 @@ async fn changes_while_an_edition_is_planned_lose_nobody_and_the_last_word_holds
     let editions = due::open_due(&mut *story.conn().await, now).await.unwrap();
     let plan = async {
         let mut conn = story.conn().await;
-        while !weekly::plan_slice(&mut conn, editions[0], now).await.unwrap().done {}
+        while !planning::plan_slice(&mut conn, editions[0], now).await.unwrap().done {}
     };
     let mut dice = story.app.dice("changes while planning");
     let wanted: Vec<(i64, i16)> = (0..400).map(|_| (1 + i64::from(dice.next_u32()) % PEOPLE, 1 + (dice.next_u32() % 7) as i16)).collect();
@@ -86,7 +86,7 @@ async fn a_change_waits_for_an_edition_that_is_being_opened() {
             let mut conn = story.conn().await;
             edition::run(&mut conn, NAME, true, now).await.unwrap();
             for edition in due::plannable(&mut conn).await.unwrap() {
-                while !weekly::plan_slice(&mut conn, edition, now).await.unwrap().done {}
+                while !planning::plan_slice(&mut conn, edition, now).await.unwrap().done {}
             }
         };
         let wanted = [Change::Weekday(weekday)];

@@ -10,7 +10,7 @@ use tidings::audience::topic::Topic;
 use tidings::base::address::EmailAddress;
 use tidings::campaigns::campaign::{self, NewWeekly};
 use tidings::campaigns::states::{FirstTip, Late};
-use tidings::campaigns::{due, weekly};
+use tidings::campaigns::{due, planning};
 use tidings::delivery::Key;
 use tidings::delivery::ledger::{claim, lease};
 use tidings::people::arrival::{self, Arrival};
@@ -155,7 +155,7 @@ impl Story {
         let mut conn = self.app.db.pool.acquire().await.expect("a connection");
         due::open_due(&mut conn, self.app.now()).await.expect("open editions");
         for edition in due::plannable(&mut conn).await.expect("editions") {
-            while !weekly::plan_slice(&mut conn, edition, self.app.now()).await.expect("a slice").done {}
+            while !planning::plan_slice(&mut conn, edition, self.app.now()).await.expect("a slice").done {}
         }
     }
 

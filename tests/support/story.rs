@@ -135,7 +135,7 @@ impl Story {
         let mut conn = self.conn().await;
         due::open_due(&mut conn, self.app.now()).await.expect("open editions");
         for edition in due::plannable(&mut conn).await.expect("editions") {
-            while !tidings::campaigns::weekly::plan_slice(&mut conn, edition, self.app.now()).await.expect("a slice").done {}
+            while !tidings::campaigns::planning::plan_slice(&mut conn, edition, self.app.now()).await.expect("a slice").done {}
         }
     }
 

@@ -98,7 +98,7 @@ async fn rule_05_offers_are_given_by_one_at_a_time_however_many_workers_are_woke
     let (pool, program_id, now) = (stage.app.db.pool.clone(), stage.program_id, stage.now());
     let workers = (0..8).map(|_| {
         let pool = pool.clone();
-        tokio::spawn(async move { opening::advance(&mut *pool.acquire().await.unwrap(), program_id, now).await.unwrap().given })
+        tokio::spawn(async move { opening::advance(&mut pool.acquire().await.unwrap(), program_id, now).await.unwrap().given })
     });
     let mut given = 0;
     for worker in workers.collect::<Vec<_>>() {
@@ -151,7 +151,7 @@ async fn rule_07_of_accept_and_expiry_exactly_one_wins_and_the_loser_is_told() {
     stage.post().await;
     stage.app.wait(HOUR * 48 - SignedDuration::from_micros(1));
     let (pool, program_id, now) = (stage.app.db.pool.clone(), stage.program_id, stage.now());
-    let sweep = tokio::spawn(async move { opening::advance(&mut *pool.acquire().await.unwrap(), program_id, now).await.unwrap() });
+    let sweep = tokio::spawn(async move { opening::advance(&mut pool.acquire().await.unwrap(), program_id, now).await.unwrap() });
     assert_eq!(stage.accept(entries[1]).await, Acceptance::Accepted);
     sweep.await.unwrap();
     assert_eq!(stage.accept(entries[1]).await, Acceptance::AlreadyAccepted);
@@ -327,7 +327,10 @@ async fn rule_12_each_mail_goes_once_and_the_clock_of_an_offer_starts_when_its_m
     // A bounce: the seat goes on at once.
     let fourth = stage.offer_of(entries[3]).await;
     stage.bounce(fourth).await;
-    assert_eq!(stage.accept(entries[3]).await, Acceptance::Over(Over::Revoked { reason: "undeliverable: 550 5.7.1 refused".to_owned() }));
+    assert_eq!(
+        stage.accept(entries[3]).await,
+        Acceptance::Over(Over::Revoked { reason: "undeliverable: 550 5.1.1 no such mailbox".to_owned() })
+    );
     assert_eq!(stage.mail(&format!("entry:{}", entries[0]), "joined").await, "sent");
 }
 

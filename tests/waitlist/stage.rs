@@ -8,8 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Postgres};
 use tidings::audience::{store as audience, subscriber::NewSubscriber};
+use tidings::delivery::Key;
 use tidings::delivery::ledger::mark::{self, Ending, Mark, Record};
 use tidings::delivery::ledger::{claim, lease};
+use tidings::delivery::reply::{EnhancedCode, ReplyText};
 use tidings::waitlist::opening::{self, NewOpening, Opening};
 use tidings::waitlist::program::{self, Particulars};
 use tidings::waitlist::states::{AfterExpiry, Mode};
@@ -23,6 +25,56 @@ const LEASE: Duration = Duration::from_secs(3_600);
 
 /// An hour.
 pub(crate) const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// What came of a hand-over; by default the relay took the mail.
+#[derive(Clone)]
+pub(crate) struct Outcome {
+    ending: Ending,
+    reason: Option<String>,
+    reply: Option<ReplyText>,
+}
+
+impl Default for Outcome {
+    fn default() -> Outcome {
+        Outcome { ending: Ending::Sent, reason: None, reply: None }
+    }
+}
+
+/// The relay says that there is no such mailbox.
+pub(crate) fn no_such_mailbox() -> Outcome {
+    said(550, Some([5, 1, 1]), Ending::Failed { refused_address: false }, "550 5.1.1 no such mailbox")
+}
+
+/// The relay refused the mail for good, whoever it is to.
+pub(crate) fn refused() -> Outcome {
+    refused_saying("554 5.7.1 refused")
+}
+
+/// The same in these words, code and all.
+pub(crate) fn refused_saying(text: &str) -> Outcome {
+    said(554, Some([5, 7, 1]), Ending::Failed { refused_address: false }, text)
+}
+
+/// The connection was lost before the body.
+pub(crate) fn lost() -> Outcome {
+    Outcome { ending: Ending::NotBegun, reason: None, reply: None }
+}
+
+/// The relay wants it tried again, from then on.
+pub(crate) fn put_off(until: Timestamp) -> Outcome {
+    said(450, Some([4, 2, 0]), Ending::Deferred { until, counted: true }, "450 4.2.0 later")
+}
+
+/// The body was begun, and no answer came.
+pub(crate) fn unanswered() -> Outcome {
+    Outcome { ending: Ending::Unconfirmed, reason: Some("no answer".to_owned()), reply: None }
+}
+
+fn said(code: u16, enhanced: Option<[u16; 3]>, ending: Ending, text: &str) -> Outcome {
+    let enhanced = enhanced.map(|[class, subject, detail]| EnhancedCode { class: class as u8, subject, detail });
+    let reply = ReplyText { code, enhanced, text: text[4..].to_owned() };
+    Outcome { ending, reason: Some(text.to_owned()), reply: Some(reply) }
+}
 
 /// A program and a worker.
 pub(crate) struct Stage {
@@ -99,28 +151,62 @@ impl Stage {
 
     /// Hands over whatever mail is due; the relay answers 250 to all.
     pub(crate) async fn post(&self) {
-        self.post_with(|_| Ending::Sent).await;
+        self.post_with(|_| Outcome::default()).await;
     }
 
     /// The same, with what comes of the mail of each offer.
-    pub(crate) async fn post_with(&self, ending: impl Fn(Option<i64>) -> Ending) {
-        let mut conn = self.conn().await;
-        let claimed = claim::transactional(&mut conn, self.worker, self.now(), 100_000).await.expect("a claim").taken;
-        let owners = self.offers_of(&claimed.iter().map(|c| c.key.id).collect::<Vec<_>>()).await;
-        let marks: Vec<_> = claimed.iter().map(|c| Mark { key: c.key, fence: c.fence }).collect();
-        let marked = mark::write(&mut conn, self.worker, LEASE, self.now(), &[], &marks).await.expect("marks");
-        let record = |c: &claim::Claimed| {
-            let ending = ending(owners.get(&c.key.id).copied());
-            let reason = (ending != Ending::Sent).then(|| "550 5.7.1 refused".to_owned());
-            marked.get(&c.key).map(|fence| Record { key: c.key, edition_id: None, fence: *fence, ending, reason, reply: None, pause: None })
-        };
-        let records: Vec<_> = claimed.iter().filter_map(record).collect();
-        mark::write(&mut conn, self.worker, LEASE, self.now(), &records, &[]).await.expect("records");
+    pub(crate) async fn post_with(&self, outcome: impl Fn(Option<i64>) -> Outcome) {
+        let under_way = self.under_way().await;
+        self.comes_of(&under_way, outcome).await;
     }
 
-    /// The relay refuses the mail of this offer, and takes all others.
+    /// Marks whatever mail is due; each with its fence and its offer.
+    pub(crate) async fn under_way(&self) -> Vec<(Mark, Option<i64>)> {
+        let claimed = self.claim().await;
+        let owners = self.offers_of(&claimed.iter().map(|c| c.key.id).collect::<Vec<_>>()).await;
+        let marked = self.mark(&claimed).await;
+        let under_way = claimed.iter().filter_map(|c| {
+            let offer = owners.get(&c.key.id).copied();
+            marked.get(&c.key).map(|fence| (Mark { key: c.key, fence: *fence }, offer))
+        });
+        under_way.collect()
+    }
+
+    /// Claims whatever mail is due.
+    pub(crate) async fn claim(&self) -> Vec<claim::Claimed> {
+        claim::transactional(&mut *self.conn().await, self.worker, self.now(), 100_000).await.expect("a claim").taken
+    }
+
+    /// Marks what was claimed; what may be handed over, with its fence.
+    pub(crate) async fn mark(&self, claimed: &[claim::Claimed]) -> HashMap<Key, i32> {
+        let marks: Vec<_> = claimed.iter().map(|c| Mark { key: c.key, fence: c.fence }).collect();
+        mark::write(&mut *self.conn().await, self.worker, LEASE, self.now(), &[], &marks).await.expect("marks")
+    }
+
+    /// Records what came of mails that were under way.
+    pub(crate) async fn comes_of(&self, under_way: &[(Mark, Option<i64>)], outcome: impl Fn(Option<i64>) -> Outcome) {
+        let record = |(mark, offer): &(Mark, Option<i64>)| {
+            let Outcome { ending, reason, reply } = outcome(*offer);
+            Record { key: mark.key, edition_id: None, fence: mark.fence, ending, reason, reply, pause: None }
+        };
+        let records: Vec<_> = under_way.iter().map(record).collect();
+        mark::write(&mut *self.conn().await, self.worker, LEASE, self.now(), &records, &[]).await.expect("records");
+    }
+
+    /// Takes mails back whose bodies were not begun, as a connection does that lost its mark.
+    pub(crate) async fn take_back(&self, under_way: &[(Mark, Option<i64>)]) {
+        let marks: Vec<_> = under_way.iter().map(|(mark, _)| Mark { key: mark.key, fence: mark.fence - 1 }).collect();
+        mark::take_back(&mut *self.conn().await, self.worker, &marks).await.expect("a taking back");
+    }
+
+    /// The relay says that there is no such mailbox as that of this offer, and takes all others.
     pub(crate) async fn bounce(&self, offer_id: i64) {
-        self.post_with(|offer| if offer == Some(offer_id) { Ending::Failed { refused_address: false } } else { Ending::Sent }).await;
+        self.post_with(|offer| if offer == Some(offer_id) { no_such_mailbox() } else { Outcome::default() }).await;
+    }
+
+    /// The relay refuses whatever mail is due.
+    pub(crate) async fn post_in_vain(&self) {
+        self.post_with(|_| refused()).await;
     }
 
     async fn offers_of(&self, deliveries: &[i64]) -> HashMap<i64, i64> {

@@ -1,19 +1,21 @@
 //! What operators type about a waitlist, through the real binary.
 
 use serde_json::Value;
+use tidings::base::clock::{Clock, SystemClock};
 
 use super::stage::{SLUG, Stage};
 
-const OPENING: [&str; 12] =
-    ["opening", "create", SLUG, "--seats", "2", "--opens", "2026-01-12 06:00", "--zone", "Europe/London", "--offer-for", "48h", "--number"];
+const OPENING: [&str; 9] = ["opening", "create", SLUG, "--seats", "2", "--zone", "Europe/London", "--offer-for", "48h"];
 
 #[tokio::test]
 async fn an_opening_is_tried_made_watched_and_changed_from_the_terminal() {
     let (stage, entries) = Stage::with(4).await;
     stage.suppress(entries[0]).await;
-    let opening = [&OPENING[..], &["1"]].concat();
+    // The binary goes by the machine's clock.
+    let opens = format!("{:.0}", SystemClock.now());
+    let opening = [&OPENING[..], &["--number", "1", "--opens", &opens]].concat();
     let dry = json(&stage, &[&opening[..], &["--dry-run", "--json"]].concat());
-    let offered: Vec<i64> = dry["offered"].as_array().unwrap().iter().map(|c| c["entry_id"].as_i64().unwrap()).collect();
+    let offered: Vec<i64> = dry["offered"].as_array().unwrap().iter().map(|c| c["entry"].as_i64().unwrap()).collect();
     assert_eq!(offered, entries[1..3]);
     assert_eq!(dry["passed_over"], serde_json::json!([{ "entry": entries[0], "why": "suppressed: manual" }]));
     assert!(said(&stage, &[&opening[..], &["--dry-run"]].concat()).ends_with("Nothing was written.\n"));
@@ -31,14 +33,40 @@ async fn an_opening_is_tried_made_watched_and_changed_from_the_terminal() {
     let offer = stage.offer_of(entries[3]).await.to_string();
     assert!(said(&stage, &["offer", "revoke", &offer, "--reason", "a mistake"]).contains("is revoked"));
     let last = entries[3].to_string();
-    assert!(said(&stage, &["offer", "give", SLUG, &last, "--reason", "it was ours"]).contains("holds a seat"));
+    assert!(said(&stage, &["offer", "give", SLUG, &last, "--reason", "it was ours"]).contains("is made to entry"));
     assert!(said(&stage, &["entry", "prioritise", &entries[0].to_string(), "-3", "--reason", "a test"]).contains("priority -3"));
     let list = json(&stage, &["entry", "list", SLUG, "--json"]);
     assert_eq!(list.as_array().unwrap().len(), 4);
-    assert!(said(&stage, &["entry", "remove", &last, "--reason", "a test"]).contains("her seat goes to the next"));
+    assert!(said(&stage, &["entry", "remove", &last, "--reason", "a test"]).contains("her seat is free for the next"));
     assert!(said(&stage, &["program", "close", SLUG, "--yes"]).contains("is closed"));
     assert!(refused(&stage, &["opening", "seats", SLUG, "1"]).contains("opening 1 is closed"));
-    assert!(refused(&stage, &["program", "show", "corse"]).contains("the only one is `course`"));
+    assert!(refused(&stage, &["program", "show", "corse"]).contains("did you mean `course`?"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_with_the_way_out_and_people_are_found_by_their_addresses() {
+    let (stage, entries) = Stage::with(2).await;
+    let opens = |text: &str| refused(&stage, &[&OPENING[..], &["--dry-run", "--opens", text]].concat());
+    assert!(opens("2031-03-30 01:30").contains("there is no 2031-03-30 01:30 in Europe/London"));
+    assert!(opens("2031-10-26 01:30").contains("say `2031-10-26 01:30+01:00` or `2031-10-26 01:30+00:00`"));
+    assert!(opens("2031-10-26").contains("is no time"));
+    assert!(opens("2021-10-26 09:00").contains("long past"));
+    assert!(refused(&stage, &["program", "edit", SLUG, "--starts", "2021-10-26 09:00"]).contains("is past"));
+    assert!(refused(&stage, &["program", "edit", SLUG]).contains("nothing to change"));
+    said(&stage, &["program", "edit", SLUG, "--enrolment-ends", "2031-10-26 09:00"]);
+    assert!(opens("2032-10-26 09:00").contains("`tidings program edit course`"), "nobody could take a seat any more");
+
+    assert!(said(&stage, &["entry", "prioritise", "Person-1@example.org", "2", "--reason", "a test"]).contains(&entries[1].to_string()));
+    assert!(refused(&stage, &["entry", "remove", "person-9@example.org", "--reason", "a test"]).contains("waits for no program"));
+    assert!(refused(&stage, &["entry", "remove", "nobody", "--reason", "a test"]).contains("expected its number or an address"));
+    said(&stage, &["program", "create", "winter", "--name", "Winter"]);
+    let winter = stage.number("SELECT id FROM programs WHERE slug = 'winter'").await;
+    let subscriber = stage.person(1).await;
+    tidings::waitlist::entry::join(&mut *stage.conn().await, winter, subscriber, stage.now()).await.expect("an entry");
+    let remove = ["entry", "remove", "person-1@example.org", "--reason", "a test"];
+    assert!(refused(&stage, &remove).contains("several programs: name one of them with --program (course, winter)"));
+    assert!(said(&stage, &[&remove[..], &["--program", "winter"]].concat()).contains("is removed"));
+    assert_eq!(stage.state(entries[1]).await, "waiting");
 }
 
 fn said(stage: &Stage, arguments: &[&str]) -> String {

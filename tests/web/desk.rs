@@ -1,12 +1,17 @@
 //! The pages and the API without a socket: requests as if from any host, and what stands in the database after them.
 
-use crate::support::TestApp;
+use crate::{
+    support::TestApp,
+    waitlist::stage::{new_opening, particulars},
+};
 use axum::{
     Router,
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, Request},
 };
+use jiff::SignedDuration;
+use sqlx::{Postgres, pool::PoolConnection};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use tidings::{
     base::{
@@ -14,6 +19,10 @@ use tidings::{
         token::{self, Purpose},
     },
     signup::keys::{self, Scope},
+    waitlist::{
+        opening::{self, NewOpening},
+        program,
+    },
     web::{self, Web},
 };
 use tower::ServiceExt;
@@ -70,20 +79,13 @@ impl Desk {
     /// With settings of its own, by the names of their variables.
     pub(super) async fn with(settings: &[(&str, &str)]) -> Self {
         let app = TestApp::with("2026-01-12T06:00:00Z", settings).await;
-        let web = Web::new(app.db.clone(), app.keyring.clone(), &app.config, Arc::new(app.clock.clone())).expect("settings that are right");
-        let desk = Self { router: web::router(web), app };
+        let desk = Self { router: router(&app), app };
         desk.run("INSERT INTO topics (slug, name, description) VALUES ('back', 'Back care', 'Once a week, for your back'), ('sleep', 'Sleep', '')").await;
         desk
     }
 
     pub(super) async fn ask(&self, method: &str, path: &str, from: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
-        let peer = SocketAddr::new(from.parse().expect("an address"), 40_000);
-        let request = Request::builder().method(method).uri(path).header("host", "tips.example.org").extension(ConnectInfo(peer));
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let response = self.router.clone().oneshot(request.body(body.into()).expect("a request")).await.expect("an answer");
-        let (head, body) = response.into_parts();
-        let body = to_bytes(body, 1 << 20).await.expect("a whole body");
-        Reply { status: head.status.as_u16(), headers: head.headers, body: String::from_utf8(body.to_vec()).expect("UTF-8") }
+        ask(&self.router, method, path, from, headers, body).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {
@@ -110,15 +112,12 @@ impl Desk {
     }
 
     pub(super) async fn call(&self, key: &str, body: &str) -> Reply {
+        self.call_at("/api/v1/subscriptions", key, body).await
+    }
+
+    pub(super) async fn call_at(&self, path: &str, key: &str, body: &str) -> Reply {
         let bearer = format!("Bearer {key}");
-        self.ask(
-            "POST",
-            "/api/v1/subscriptions",
-            HOST,
-            &[("content-type", "application/json"), ("authorization", &bearer)],
-            body.to_owned(),
-        )
-        .await
+        self.ask("POST", path, HOST, &[("content-type", "application/json"), ("authorization", &bearer)], body.to_owned()).await
     }
 
     /// The secret of a new key.
@@ -131,6 +130,40 @@ impl Desk {
     /// The stamp of a form that was made ten seconds ago.
     pub(super) fn stamp(&self) -> String {
         token::of_id(&self.app.keyring, Purpose::Form, self.app.clock.now().as_millisecond() - 10_000)
+    }
+
+    /// A program that people can wait for; its number.
+    pub(super) async fn program(&self) -> i64 {
+        let mut conn = self.app.db.pool.acquire().await.expect("a connection");
+        program::create(&mut conn, "course", &particulars(), self.app.now()).await.expect("a program").id
+    }
+
+    /// A wish to wait for it, with the form of its page, filled in by a person.
+    pub(super) async fn join(&self, email: &str) -> Reply {
+        self.post("/waitlist/course", &[("email", email), ("stamp", &self.stamp())]).await
+    }
+
+    /// Somebody joins it, a second after whatever was before, and confirms; her entry.
+    pub(super) async fn waits(&self, email: &str) -> i64 {
+        self.app.wait(SignedDuration::from_secs(1));
+        self.join(email).await;
+        assert_eq!(self.confirm(&self.confirm_link().await).await.status, 200);
+        self.count("SELECT max(id) FROM entries").await
+    }
+
+    /// An opening of it that begins now; its offers are given at once.
+    pub(super) async fn open(&self, seats: i32) {
+        let new = NewOpening { seats, ..new_opening(self.app.now()) };
+        opening::create(&mut *self.conn().await, "course", &new, self.app.now()).await.expect("an opening");
+    }
+
+    /// The page of an entry.
+    pub(super) fn place(&self, entry_id: i64) -> String {
+        format!("/waitlist/course/{}", token::of_id(&self.app.keyring, Purpose::Entry, entry_id))
+    }
+
+    pub(super) async fn conn(&self) -> PoolConnection<Postgres> {
+        self.app.db.pool.acquire().await.expect("a connection")
     }
 
     /// The link of the newest sign-up.
@@ -171,6 +204,22 @@ impl Desk {
         );
         sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(&self.app.db.pool).await.expect("a hash")
     }
+}
+
+/// The pages and the API of an application.
+pub(super) fn router(app: &TestApp) -> Router {
+    web::router(Web::new(app.db.clone(), app.keyring.clone(), &app.config, Arc::new(app.clock.clone())).expect("settings that are right"))
+}
+
+/// A request as if from any host.
+pub(super) async fn ask(router: &Router, method: &str, path: &str, from: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
+    let peer = SocketAddr::new(from.parse().expect("an address"), 40_000);
+    let request = Request::builder().method(method).uri(path).header("host", "tips.example.org").extension(ConnectInfo(peer));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let response = router.clone().oneshot(request.body(body.into()).expect("a request")).await.expect("an answer");
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, 1 << 20).await.expect("a whole body");
+    Reply { status: head.status.as_u16(), headers: head.headers, body: String::from_utf8(body.to_vec()).expect("UTF-8") }
 }
 
 pub(super) fn urlencoded(fields: &[(&str, &str)]) -> String {

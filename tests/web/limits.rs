@@ -18,12 +18,17 @@ const VICTIM: &str = "victim@example.org";
 async fn ten_thousand_forms_for_one_person_are_one_mail() {
     // From ten thousand networks, and with every other limit out of the way: what holds is the address's own.
     let desk = Desk::with(&[("TIDINGS_SIGNUP__ALL_PER_HOUR", "1000000")]).await;
+    desk.program().await;
     let stamp = desk.stamp();
     let forms = stream::iter(0..FLOOD).map(|n| {
         let (desk, stamp) = (&desk, &stamp);
         async move {
             let host = format!("10.{}.{}.1", n / 256, n % 256);
-            let path = if n % 10 == 9 { "/preferences" } else { "/subscribe" };
+            let path = match n % 10 {
+                9 => "/preferences",
+                5..=8 => "/waitlist/course",
+                _ => "/subscribe",
+            };
             desk.post_from(&host, path, &[("email", &spelling(n)), ("stamp", stamp)]).await.status
         }
     });
@@ -31,6 +36,8 @@ async fn ten_thousand_forms_for_one_person_are_one_mail() {
     assert_eq!(answers, vec![200; FLOOD]);
     assert_eq!(desk.mails(VICTIM).await, ["confirmation"]);
     assert_eq!(desk.count("SELECT count(*) FROM subscribers").await, 1);
+    assert_eq!(desk.count("SELECT count(*) FROM signups").await + desk.count("SELECT count(*) FROM entries").await, 2, "one of each");
+    assert_eq!(desk.count("SELECT count(*) FROM consents").await, 3, "two topics and a waitlist, each asked for once");
     assert_eq!(desk.count("SELECT sum(requests) FROM request_counts WHERE scope = 'all'").await, FLOOD as i64);
 }
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod keys;
+pub mod near;
 pub mod network;
 pub mod outage;
 pub mod postgres;

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use super::near::distance;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// No name of a zone is longer, in characters.
@@ -59,21 +60,6 @@ fn likeness(wanted: &str, known: &str) -> usize {
 
 fn plain(name: &str) -> String {
     name.to_lowercase().replace([' ', '-'], "_")
-}
-
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 fn near(suggestions: &[String]) -> String {

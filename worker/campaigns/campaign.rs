@@ -7,8 +7,8 @@ use sqlx::{Acquire, PgConnection};
 
 use super::schedule::{Rule, Schedule};
 use super::states::{CampaignState, FirstTip, Late};
-use super::store::{self, Campaign, Next};
-use super::{CampaignError, due};
+use super::store::{self, Campaign, Next, Weekly, What};
+use super::{CampaignError, broadcast, due};
 use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
 use crate::base::zone;
@@ -52,19 +52,21 @@ pub async fn create(conn: &mut PgConnection, new: NewWeekly<'_>, now: Timestamp)
         name: name.to_owned(),
         state: CampaignState::Scheduled,
         reason: None,
-        topic_id,
-        series_id,
-        series: new.series.to_owned(),
-        at: new.at.map(str::to_owned),
-        cron: new.cron.map(str::to_owned),
         zone: schedule.zone.iana_name().unwrap_or(new.zone).to_owned(),
-        subscriber_zone: new.subscriber_zone,
         late: new.late,
         tolerance: new.tolerance,
         deadline: new.deadline,
-        first_tip: new.first_tip,
         next: Some(Next { occurrence: first, run_at: schedule.opens_at(first) }),
         created_at: now,
+        what: What::Weekly(Weekly {
+            topic_id,
+            series_id,
+            series: new.series.to_owned(),
+            at: new.at.map(str::to_owned),
+            cron: new.cron.map(str::to_owned),
+            subscriber_zone: new.subscriber_zone,
+            first_tip: new.first_tip,
+        }),
     };
     campaign.id = store::insert(&mut tx, &campaign).await?;
     store::record_act(&mut tx, "create", &campaign, None, now).await?;
@@ -107,7 +109,10 @@ pub async fn resume(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
     )
     .execute(&mut *tx)
     .await?;
-    due::skip_missed(&mut tx, &campaign, "missed while the campaign was paused", now).await?;
+    match &campaign.what {
+        What::Weekly(_) => due::skip_missed(&mut tx, &campaign, "missed while the campaign was paused", now).await.map(drop)?,
+        What::Broadcast(_) => broadcast::put_off(&mut tx, campaign.id, now).await?,
+    }
     store::record_act(&mut tx, "resume", &campaign, None, now).await?;
     wake::enqueue(&mut tx, &Job::Sweep).await?;
     tx.commit().await?;
@@ -145,7 +150,7 @@ async fn resume_editions(conn: &mut PgConnection, campaign_id: i64, now: Timesta
     Ok(resumed.rows_affected())
 }
 
-fn valid_name(name: &str) -> Result<&str, CampaignError> {
+pub(super) fn valid_name(name: &str) -> Result<&str, CampaignError> {
     let length = name.chars().count();
     let plain = name.trim() == name && !name.starts_with('-') && !name.chars().any(char::is_control);
     if plain && (1..=100).contains(&length) { Ok(name) } else { Err(CampaignError::Name(name.to_owned())) }

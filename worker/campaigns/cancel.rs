@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use sqlx::{Acquire, PgConnection};
 
+use super::campaign::refused;
 use super::states::CampaignState;
 use super::{CampaignError, store};
 use crate::base::database::is_to_be_retried;
@@ -18,6 +19,9 @@ const SLICE: i64 = 10_000;
 pub async fn cancel(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<u64, CampaignError> {
     let mut tx = conn.begin().await?;
     let campaign = store::lock(&mut tx, name).await?;
+    if campaign.state == CampaignState::Finished {
+        return Err(refused(&campaign, "there is nothing to cancel"));
+    }
     if campaign.state != CampaignState::Cancelled {
         sqlx::query!(
             "UPDATE campaigns SET state = 'cancelled', reason = NULL, next_occurrence = NULL, next_run_at = NULL WHERE id = $1",
@@ -34,6 +38,9 @@ pub async fn cancel(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
         )
         .execute(&mut *tx)
         .await?;
+        sqlx::query!("DELETE FROM edition_line l USING editions e WHERE e.id = l.edition_id AND e.campaign_id = $1", campaign.id)
+            .execute(&mut *tx)
+            .await?;
         store::record_act(&mut tx, "cancel", &campaign, None, now).await?;
     }
     let open = sqlx::query_scalar!("SELECT id FROM editions WHERE campaign_id = $1 AND state = 'cancelled' ORDER BY id", campaign.id)

@@ -12,7 +12,7 @@ use super::campaign::pause_rows;
 use super::cancel::cancel_deliveries;
 use super::edition::{self, NewEdition};
 use super::states::EditionState;
-use super::store::{self, Campaign};
+use super::store::{self, Campaign, What};
 use crate::base::time::{civil_to_db, period_of, to_db};
 use crate::base::wake::{self, Job};
 
@@ -23,7 +23,7 @@ const MISSED: &str = "missed while nothing was running";
 /// After a downtime only the newest occurrence is taken up; the older ones are recorded as skipped.
 pub async fn open_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
     let names = sqlx::query_scalar!(
-        "SELECT name FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly' ORDER BY next_run_at, id",
+        "SELECT name FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') ORDER BY next_run_at, id",
         to_db(now)
     )
     .fetch_all(&mut *conn)
@@ -54,7 +54,7 @@ pub async fn plannable(conn: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
 /// Whether an edition is to be opened, planned or started now.
 pub async fn anything_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running') AND kind = 'weekly')
+        r#"SELECT EXISTS (SELECT FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running'))
             OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL)
             OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'scheduled') AND starts_at <= $1) AS "due!""#,
         to_db(now)
@@ -99,6 +99,7 @@ pub async fn finish(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec
             finished.push(edition_id);
         }
     }
+    follow_editions(conn).await?;
     Ok(finished)
 }
 
@@ -157,7 +158,13 @@ async fn open(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Opt
         return Ok(None);
     }
     let campaign = store::find(&mut tx, name).await?;
-    let Some(due) = skip_missed(&mut tx, &campaign, MISSED, now).await? else { return Ok(None) };
+    let due = match (&campaign.what, campaign.next) {
+        (What::Weekly(_), _) => skip_missed(&mut tx, &campaign, MISSED, now).await?,
+        (What::Broadcast(broadcast), next) => {
+            next.map(|next| Due { occurrence: next.occurrence, starts_at: broadcast.starts_at, following: None })
+        }
+    };
+    let Some(due) = due else { return Ok(None) };
     let state = if now < due.starts_at { EditionState::Planning } else { EditionState::Running };
     let opened = NewEdition { state, ..NewEdition::of_rule(due.occurrence, due.starts_at) };
     let opened = edition::insert(&mut tx, &campaign, &opened, now).await?;
@@ -219,6 +226,20 @@ async fn follow_pause(conn: &mut PgConnection, campaign_id: i64) -> sqlx::Result
     }
     tx.commit().await?;
     Ok(reason)
+}
+
+// What goes out once is over with its edition, and goes on with it when an undo or an operator queues a delivery of it again.
+async fn follow_editions(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE campaigns c SET state = s.state FROM (
+            SELECT id, CASE WHEN EXISTS (SELECT FROM editions e WHERE e.campaign_id = campaigns.id AND e.state NOT IN ('finished', 'skipped', 'cancelled'))
+                THEN 'running' ELSE 'finished' END AS state
+            FROM campaigns WHERE kind <> 'weekly' AND next_run_at IS NULL AND state IN ('running', 'finished')) s
+        WHERE c.id = s.id AND c.state IN ('running', 'finished') AND c.state <> s.state"
+    )
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 // The edition's row is locked first: an undo or an operator who queues a delivery again locks it too, so that neither

@@ -154,6 +154,9 @@ pub(super) async fn insert(
 
 async fn add_run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp) -> Result<Occurrence, CampaignError> {
     let campaign = store::lock(&mut *conn, name).await?;
+    if campaign.weekly().is_none() {
+        return Err(CampaignError::Once(campaign.name));
+    }
     match campaign.state {
         CampaignState::Scheduled | CampaignState::Running => {}
         CampaignState::Paused => return Err(refused(&campaign, "resume it first: `tidings campaign resume`")),

@@ -2,7 +2,9 @@
 
 use super::schedule::RuleError;
 use super::states::CampaignState;
+use crate::audience::topic::TopicError;
 use crate::base::zone::ZoneError;
+use crate::delivery::render::RenderError;
 
 /// What went wrong with a campaign.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,34 @@ pub enum CampaignError {
         /// The latest occurrences that there are.
         existing: Vec<String>,
     },
+    /// It goes out once and has no rule.
+    #[error("campaign `{0}` goes out once and has no rule: `tidings campaign create broadcast` makes another")]
+    Once(String),
+    /// No program bears the slug.
+    #[error("there is no program `{slug}`; {}", these("program", existing, "make one with `tidings program create SLUG --name NAME`"))]
+    UnknownProgram {
+        /// What was asked for.
+        slug: String,
+        /// The slugs that there are.
+        existing: Vec<String>,
+    },
+    /// The topic was not found.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// Its time is past.
+    #[error("`{name}` cannot go out at {at}, which is past: give a later time, or leave --at out to send it at once")]
+    Past {
+        /// Its name.
+        name: String,
+        /// The time that was asked for.
+        at: jiff::Timestamp,
+    },
+    /// It would go out at once and to nobody.
+    #[error("nobody would get it: {0} has no recipients now; --dry-run says who is left out and why")]
+    Nobody(String),
+    /// The mail cannot be made of it.
+    #[error(transparent)]
+    Render(#[from] RenderError),
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),

@@ -15,7 +15,7 @@ use crate::delivery::transactional::{Basis, Tip, Transactional, enqueue};
 /// Gives her the first tip of each of these topics whose campaign gives it at once; the ids of the topics that have one.
 pub async fn give(conn: &mut PgConnection, subscriber_id: i64, topics: &[i64], now: Timestamp) -> sqlx::Result<Vec<i64>> {
     let campaigns = sqlx::query!(
-        r#"SELECT c.topic_id, c.series_id AS "series_id!", c.zone, c.deadline_seconds FROM campaigns c
+        r#"SELECT c.topic_id AS "topic_id!", c.series_id AS "series_id!", c.zone, c.deadline_seconds FROM campaigns c
         WHERE c.kind = 'weekly' AND c.state IN ('scheduled', 'running') AND c.first_tip = 'at_once' AND c.topic_id = ANY($1) ORDER BY c.id"#,
         topics
     )

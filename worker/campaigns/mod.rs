@@ -1,15 +1,16 @@
 //! Campaigns: what an operator schedules, its dated editions, and who gets what in each of them.
 //!
-//! `schedule` says when (pure), `campaign` is created, paused and resumed and by `cancel` ended, `due` opens its editions, `weekly`
-//! plans them slice by slice, each subscriber at her `own_time`, `replan` moves her when she changes it, `outlook` tells her what
-//! comes next, `edition` is the operator's word about one, `report` counts what became of it,
-//! `retention` forgets all but the counts when their time has come.
+//! `schedule` says when (pure), `campaign` is created, paused and resumed and by `cancel` ended, `due` opens its editions, `planning`
+//! plans them slice by slice: for `weekly` each subscriber at her `own_time`, for a `broadcast` all `recipients` at once. `replan`
+//! moves her when she changes her time, `outlook` tells her what comes next, `edition` is the operator's word about one, `report`
+//! counts what became of it, `retention` forgets all but the counts when their time has come.
 //!
 //! A weekly campaign is `scheduled` until its first edition opens and `running` from then on; it is never `finished`,
-//! because its series may grow: it ends when it is cancelled.
+//! because its series may grow: it ends when it is cancelled. A broadcast goes out once, and is `finished` with its one edition.
 //!
 //! Locks are taken in one order everywhere: the campaign, its editions, their deliveries.
 
+pub mod broadcast;
 pub mod campaign;
 mod cancel;
 pub mod due;
@@ -18,12 +19,14 @@ mod error;
 pub mod first_tip;
 pub mod outlook;
 pub mod own_time;
+pub mod planning;
+pub mod recipients;
 pub mod replan;
 pub mod report;
 pub mod retention;
 pub mod schedule;
 pub mod states;
 pub mod store;
-pub mod weekly;
+mod weekly;
 
 pub use error::CampaignError;

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use super::own_time::OwnTime;
 use super::schedule::Schedule;
 use super::states::CampaignState;
-use super::store::{Campaign, all};
+use super::store::{Campaign, Weekly, all};
 use super::weekly::fit::Tip;
 use super::weekly::{Times, approved_tips};
 use crate::delivery::ledger::claim::BETWEEN_TIPS;
@@ -50,8 +50,10 @@ pub async fn next_for(conn: &mut PgConnection, subscriber_id: i64, now: Timestam
     let Some(person) = store::person(conn, subscriber_id).await? else { return Ok(Vec::new()) };
     let mut coming = Vec::new();
     for campaign in all(conn).await?.into_iter().filter(|campaign| campaign.state != CampaignState::Cancelled) {
-        if let Some(standing) = store::standing(conn, subscriber_id, &campaign).await? {
-            coming.push(of_campaign(conn, &person, &campaign, standing, now).await?);
+        // A broadcast is no step of a walk: what it says is known when it comes.
+        let Some(weekly) = campaign.weekly() else { continue };
+        if let Some(standing) = store::standing(conn, subscriber_id, weekly.topic_id).await? {
+            coming.push(of_campaign(conn, &person, &campaign, weekly, standing, now).await?);
         }
     }
     Ok(coming)
@@ -71,15 +73,16 @@ async fn of_campaign(
     conn: &mut PgConnection,
     person: &Person,
     campaign: &Campaign,
+    weekly: &Weekly,
     standing: Standing,
     now: Timestamp,
 ) -> sqlx::Result<Coming> {
-    let tips = approved_tips(conn, campaign.series_id).await?;
-    let given = store::given(conn, person, campaign.series_id).await?;
+    let tips = approved_tips(conn, weekly.series_id).await?;
+    let given = store::given(conn, person, weekly.series_id).await?;
     let mut coming = Coming {
         campaign: campaign.name.clone(),
         topic_name: standing.topic_name,
-        series: campaign.series.clone(),
+        series: weekly.series.clone(),
         had: given.len() as i64,
         approved: tips.len() as i64,
         next_subject: None,
@@ -93,11 +96,11 @@ async fn of_campaign(
         coming.why_not = Some(standing.standing);
     } else if campaign.state == CampaignState::Paused {
         coming.why_not = Some("the campaign is paused".to_owned());
-    } else if let Some(waiting) = store::waiting(conn, person, campaign.series_id, now).await? {
+    } else if let Some(waiting) = store::waiting(conn, person, weekly.series_id, now).await? {
         (coming.next_subject, coming.next_at) = (waiting.subject, Some(waiting.due_at));
     } else {
         let left: Vec<Tip> = tips.into_iter().filter(|tip| !given.contains(&tip.segment_id)).collect();
-        match reckon(conn, person, campaign, &left, now).await? {
+        match reckon(conn, person, (campaign, weekly), &left, now).await? {
             Ok((revision_id, at)) => {
                 (coming.next_subject, coming.next_at) = (store::subject(conn, revision_id).await?, Some(at));
             }
@@ -111,7 +114,7 @@ async fn of_campaign(
 async fn reckon(
     conn: &mut PgConnection,
     person: &Person,
-    campaign: &Campaign,
+    (campaign, weekly): (&Campaign, &Weekly),
     left: &[Tip],
     now: Timestamp,
 ) -> sqlx::Result<Result<(i64, Timestamp), &'static str>> {
@@ -119,7 +122,7 @@ async fn reckon(
         return Ok(Err("no tip left"));
     }
     let Ok(schedule) = campaign.schedule() else { return Ok(Err("the campaign's rule cannot be read")) };
-    let handed = store::last_handed_over(conn, person.id, campaign.series_id).await?;
+    let handed = store::last_handed_over(conn, person.id, weekly.series_id).await?;
     let mut days = store::days_to_be_planned(conn, person.id, campaign.id).await?;
     let first = campaign.next.map(|next| next.occurrence);
     days.extend(std::iter::successors(first, |day| schedule.rule.next_after(*day)).take(LOOK_AHEAD));

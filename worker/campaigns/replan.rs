@@ -11,7 +11,7 @@ use super::weekly::{Edition, EditionRow, write};
 use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
 
-pub use super::weekly::lost;
+pub use super::planning::lost;
 
 /// Plans a subscriber's waiting deliveries anew; gives how many. The caller holds her row, and tries again when [`lost`] says so.
 ///
@@ -82,7 +82,7 @@ async fn hold_editions(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Res
     let rows = sqlx::query_as!(
         EditionRow,
         r#"SELECT e.id, e.period, e.occurrence, e.by_operator, e.state = 'running' AS "running!", e.starts_at, e.counted, e.planned_up_to,
-            c.topic_id, c.series_id AS "series_id!", c.at, c.cron, c.zone, c.subscriber_zone
+            c.topic_id AS "topic_id!", c.series_id AS "series_id!", c.at, c.cron, c.zone, c.subscriber_zone
         FROM editions e JOIN campaigns c ON c.id = e.campaign_id WHERE e.id = ANY($1) ORDER BY e.starts_at, e.id"#,
         &ids
     );

@@ -15,7 +15,7 @@ pub enum CampaignState {
     Running,
     /// Nothing of it is sent until it is resumed.
     Paused,
-    /// All was sent; never said of a weekly campaign.
+    /// All that goes out once was sent; never said of a weekly campaign.
     Finished,
     /// Over by an operator's word.
     Cancelled,

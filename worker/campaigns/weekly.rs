@@ -1,60 +1,34 @@
-//! Planning a weekly edition: who gets which tip, and when, slice by slice.
+//! Planning a weekly edition: who gets which tip, and when.
 //!
-//! Owns the one statement that chooses each recipient's next tip and writes her delivery (`weekly/plan.sql`), and the
-//! cursor that makes a slice safe to repeat. The worker calls `plan_slice` until it says that the edition is done.
+//! Owns the one statement that chooses each recipient's next tip and writes her delivery (`weekly/plan.sql`). `planning` calls
+//! `slice` until nobody is left; `replan` writes single people anew.
 
 pub(super) mod fit;
 mod times;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::edition::Occurrence;
+use super::planning::{SLICE, Slice};
+use super::recipients::{count_subscribed, subscribed};
 use super::schedule::{Rule, Schedule};
-use crate::base::database::{is_to_be_retried, violated};
 use crate::base::time::{from_db, to_db};
-use crate::base::wake::{self, Job};
 use crate::base::zone;
 use crate::delivery::ledger::claim::BETWEEN_TIPS;
 use fit::{Fits, Tip, fits};
 pub(super) use times::Times;
 
-/// Subscriptions that a slice looks at.
-const SLICE: i64 = 5_000;
-/// So many new deliveries make the planner's statistics useless until they are taken anew.
-const BULK: i64 = 20_000;
-/// A slice that lost against another transaction is tried again so often.
-const TRIES: usize = 20;
-/// After so many of them people's changes wait until the slice is written.
-const PATIENCE: usize = 3;
-
-/// How far the planning of an edition has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Nothing is left to plan here: the edition is planned, or waits for an operator, or another worker plans it.
-    pub done: bool,
-    /// Recipients counted so far.
-    pub counted: i64,
-}
-
-/// Plans the next slice of an edition in a transaction of its own; `conn` must be in none.
-///
-/// Every recipient in the slice gets a row: queued with her next tip, or skipped with the reason.
-pub async fn plan_slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Progress> {
-    // Apart from the slice: attaching a partition waits for transactions that write.
-    sqlx::query!("SELECT ensure_deliveries_partition(period) FROM editions WHERE id = $1", edition_id).fetch_optional(&mut *conn).await?;
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match try_slice(conn, edition_id, tries > PATIENCE, now).await {
-            Err(error) if tries < TRIES && lost(&error) => tracing::debug!(edition_id, %error, "a slice is planned again"),
-            Ok(progress) if progress.done && progress.counted >= BULK => {
-                analyze(conn, edition_id).await?;
-                return Ok(progress);
-            }
-            outcome => return outcome,
-        }
+/// Plans the next slice: the recipients after the cursor, each with her next tip or the reason why she gets none.
+pub(super) async fn slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Option<Slice>> {
+    let Some(edition) = lock(&mut *conn, edition_id).await? else { return Ok(None) };
+    let ids = subscribed(&mut *conn, edition.topic_id, edition.cursor).await?;
+    let last = ids.last().copied().unwrap_or(edition.cursor);
+    let counted = edition.counted + count_subscribed(&mut *conn, edition.topic_id, (edition.cursor, last)).await?;
+    if !ids.is_empty() {
+        write(conn, &edition, &ids, now).await?;
     }
+    Ok(Some(Slice { counted, cursor: last, done: (ids.len() as i64) < SLICE, running: edition.running }))
 }
 
 /// An edition as its planning needs it.
@@ -112,63 +86,11 @@ impl EditionRow {
     }
 }
 
-async fn analyze(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
-    let partition =
-        sqlx::query_scalar!(r#"SELECT 'deliveries_' || to_char(period, 'YYYYMM') AS "name!" FROM editions WHERE id = $1"#, edition_id);
-    let partition = partition.fetch_one(&mut *conn).await?;
-    sqlx::raw_sql(AssertSqlSafe(format!("ANALYZE {partition}, segments_given"))).execute(conn).await?;
-    Ok(())
-}
-
-/// Another edition of the series may give a subscriber the tip that was chosen for her here: chosen anew, it is the next.
-pub fn lost(error: &sqlx::Error) -> bool {
-    is_to_be_retried(error) || violated(error) == Some("segments_given_key")
-}
-
-async fn try_slice(conn: &mut PgConnection, edition_id: i64, alone: bool, now: Timestamp) -> sqlx::Result<Progress> {
-    let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
-    if alone {
-        // Every change of what a person prefers writes there. The lock goes before the first snapshot, which then sees them all.
-        sqlx::raw_sql("LOCK TABLE subscriber_events IN SHARE MODE").execute(&mut *tx).await?;
-    }
-    // Planned for the slice at hand: a plan for any slice, made before there are statistics, can be quadratic.
-    sqlx::raw_sql("SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
-    let Some(edition) = lock(&mut tx, edition_id).await? else {
-        return Ok(Progress { done: true, counted: 0 });
-    };
-    let ids = sqlx::query_scalar!(
-        "SELECT subscriber_id FROM subscriptions WHERE topic_id = $1 AND standing = 'confirmed' AND subscriber_id > $2
-        ORDER BY subscriber_id LIMIT $3",
-        edition.topic_id,
-        edition.cursor,
-        SLICE
-    );
-    let ids = ids.fetch_all(&mut *tx).await?;
-    let last = ids.last().copied().unwrap_or(edition.cursor);
-    let counted = edition.counted + count(&mut tx, &edition, last).await?;
-    if !ids.is_empty() {
-        write(&mut tx, &edition, &ids, now).await?;
-    }
-    let done = (ids.len() as i64) < SLICE;
-    advance(&mut tx, &edition, counted, last, done).await?;
-    tx.commit().await?;
-    Ok(Progress { done, counted })
-}
-
-// Skips an edition that another worker is planning at this moment: two would only wait for each other.
 async fn lock(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<Edition>> {
-    // Planners are kept apart by a lock of their own: the row is held by claims of the opening too, which are waited for.
-    let mine = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_xact_lock(hashtext('tidings.plan'), ($1::bigint % 2147483647)::integer) AS "mine!""#,
-        edition_id
-    );
-    if !mine.fetch_one(&mut *conn).await? {
-        return Ok(None);
-    }
     let row = sqlx::query_as!(
         EditionRow,
         r#"SELECT e.id, e.period, e.occurrence, e.by_operator, e.state = 'running' AS "running!", e.starts_at, e.counted, e.planned_up_to,
-            c.topic_id, c.series_id AS "series_id!", c.at, c.cron, c.zone, c.subscriber_zone
+            c.topic_id AS "topic_id!", c.series_id AS "series_id!", c.at, c.cron, c.zone, c.subscriber_zone
         FROM editions e JOIN campaigns c ON c.id = e.campaign_id
         WHERE e.id = $1 AND e.planned IS NULL AND e.state IN ('planning', 'running') AND c.kind = 'weekly'
         FOR NO KEY UPDATE OF e"#,
@@ -183,22 +105,6 @@ fn rule(at: Option<&str>, cron: Option<&str>) -> sqlx::Result<Rule> {
 
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
-}
-
-// By the filter alone and apart from the rows that are written: `planned` must be able to show that one is missing.
-async fn count(conn: &mut PgConnection, edition: &Edition, last: i64) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
-        WHERE n.topic_id = $1 AND n.standing = 'confirmed' AND n.subscriber_id > $2 AND n.subscriber_id <= $3
-            -- Said of both tables: the planner does not infer it, and reads all subscribers for each slice otherwise.
-            AND s.id > $2 AND s.id <= $3 AND s.erased_at IS NULL
-            AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = s.id AND x.lifted_at IS NULL)"#,
-        edition.topic_id,
-        edition.cursor,
-        last
-    )
-    .fetch_one(conn)
-    .await
 }
 
 /// Writes a delivery for each recipient among `ids`, which are confirmed subscribers of the edition's topic in order; how many.
@@ -264,22 +170,4 @@ async fn recent_editions(conn: &mut PgConnection, edition: &Edition) -> sqlx::Re
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.period)).unzip())
-}
-
-async fn advance(conn: &mut PgConnection, edition: &Edition, counted: i64, cursor: i64, done: bool) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE editions SET counted = $2, planned_up_to = $3, planned = CASE WHEN $4 THEN $2::bigint END,
-            state = CASE WHEN $4 AND state = 'planning' THEN 'scheduled' ELSE state END
-        WHERE id = $1",
-        edition.id,
-        counted,
-        cursor,
-        done
-    )
-    .execute(&mut *conn)
-    .await?;
-    if edition.running {
-        wake::enqueue(conn, &Job::Send).await?;
-    }
-    Ok(())
 }

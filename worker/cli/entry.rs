@@ -4,9 +4,13 @@ use super::{
     Context,
     table::{minute, table},
 };
-use crate::waitlist::{entry, program, states::EntryState};
+use crate::{
+    base::address::EmailAddress,
+    waitlist::{entry, program, states::EntryState},
+};
 use anyhow::Context as _;
 use serde_json::json;
+use sqlx::PgConnection;
 
 /// What to do with entries.
 #[derive(clap::Subcommand)]
@@ -27,8 +31,8 @@ pub(super) enum Command {
     },
     /// Move somebody before those of a lower priority; everybody has 0, the higher goes first
     Prioritise {
-        /// The entry's number
-        entry: i64,
+        #[command(flatten)]
+        whom: Whom,
         /// From -1000 to 1000
         #[arg(allow_hyphen_values = true)]
         priority: i16,
@@ -41,8 +45,8 @@ pub(super) enum Command {
     },
     /// Take somebody out of the line; an offer is revoked, a seat goes on
     Remove {
-        /// The entry's number
-        entry: i64,
+        #[command(flatten)]
+        whom: Whom,
         /// Why: it is recorded
         #[arg(long, value_name = "WORDS")]
         reason: String,
@@ -52,8 +56,8 @@ pub(super) enum Command {
     },
     /// Let somebody be offered seats again whose offer was revoked or could not be delivered
     Readmit {
-        /// The entry's number
-        entry: i64,
+        #[command(flatten)]
+        whom: Whom,
         /// Why: it is recorded
         #[arg(long, value_name = "WORDS")]
         reason: String,
@@ -61,6 +65,36 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Whose entry is meant.
+#[derive(clap::Args)]
+pub(super) struct Whom {
+    /// The entry's number, or the address of whoever waits
+    #[arg(value_name = "ENTRY")]
+    entry: String,
+    /// The program, where an address waits for several
+    #[arg(long, value_name = "PROGRAM")]
+    program: Option<String>,
+}
+
+impl Whom {
+    async fn find(&self, conn: &mut PgConnection) -> anyhow::Result<i64> {
+        if let Some(slug) = &self.program {
+            program::find(conn, slug).await?;
+        }
+        find(conn, &self.entry, self.program.as_deref()).await
+    }
+}
+
+/// The entry of a number or of an address.
+pub(super) async fn find(conn: &mut PgConnection, text: &str, program: Option<&str>) -> anyhow::Result<i64> {
+    if let Ok(number) = text.trim().parse() {
+        return Ok(number);
+    }
+    let no_entry = || format!("`{}` is no entry: expected its number or an address", text.escape_debug());
+    let address = EmailAddress::parse(text).with_context(no_entry)?;
+    Ok(entry::of_address(conn, &address, program).await?)
 }
 
 /// Runs one of them.
@@ -74,22 +108,29 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
             let state = state.as_deref().map(read_state).transpose()?;
             let limit = if limit == 0 { i64::MAX } else { i64::from(limit) };
             let listed = entry::list(conn, program.id, state, limit).await?;
-            return if json { Ok(println!("{}", serde_json::to_string_pretty(&listed)?)) } else { print(&listed) };
+            if !json {
+                return print(&listed);
+            }
+            println!("{}", serde_json::to_string_pretty(&listed)?);
+            return Ok(());
         }
-        Command::Prioritise { entry, priority, reason, json } => {
+        Command::Prioritise { whom, priority, reason, json } => {
+            let entry = whom.find(conn).await?;
             entry::prioritise(conn, entry, priority, &reason, now).await?;
             (json, json!({ "entry": entry, "priority": priority }), format!("Entry {entry} has priority {priority} now."))
         }
-        Command::Remove { entry, reason, json } => {
+        Command::Remove { whom, reason, json } => {
+            let entry = whom.find(conn).await?;
             let left = entry::remove(conn, entry, &reason, now).await?;
             let sentence = match (left.changed, left.freed) {
                 (false, _) => format!("Entry {entry} was out already; nothing was changed."),
-                (true, true) => format!("Entry {entry} is removed; her seat goes to the next."),
+                (true, true) => format!("Entry {entry} is removed; her seat is free for the next."),
                 (true, false) => format!("Entry {entry} is removed."),
             };
             (json, json!({ "entry": entry, "removed": left.changed, "freed": left.freed }), sentence)
         }
-        Command::Readmit { entry, reason, json } => {
+        Command::Readmit { whom, reason, json } => {
+            let entry = whom.find(conn).await?;
             let readmitted = entry::readmit(conn, entry, &reason, now).await?;
             let sentence = match readmitted {
                 true => format!("Entry {entry} is offered seats again, at her place."),

@@ -1,14 +1,45 @@
 //! Times as operators type them and read them: a wall clock in a zone, and how long something lasts.
 
 use crate::base::zone;
-use anyhow::{Context as _, ensure};
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil::DateTime};
+use anyhow::{Context as _, bail, ensure};
+use jiff::{
+    SignedDuration, Span, SpanRelativeTo, Timestamp,
+    civil::DateTime,
+    tz::{AmbiguousOffset, Offset, TimeZone},
+};
 
-/// A wall clock's time in a zone, such as `2026-12-01 09:00`; one that the clock skips is read as the time after the change.
+/// A wall clock's time in a zone, such as `2026-12-01 09:00`, or an instant with its offset, such as `2026-12-01 09:00+01:00`.
+///
+/// A time that the clock of the zone skips, or shows twice, is refused: which instant is meant the operator says.
 pub(super) fn instant(text: &str, zone_name: &str) -> anyhow::Result<Timestamp> {
-    let at: DateTime =
-        text.trim().parse().ok().with_context(|| format!("`{}` is no time: expected e.g. `2026-12-01 09:00`", text.escape_debug()))?;
-    Ok(at.to_zoned(zone::find(zone_name)?)?.timestamp())
+    let (text, zone) = (text.trim(), zone::find(zone_name)?);
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let at = text.parse::<DateTime>().ok().filter(|_| text.contains(':'));
+    let at = at.with_context(|| format!("`{}` is no time: expected e.g. `2026-12-01 09:00`", text.escape_debug()))?;
+    let ambiguous = zone.to_ambiguous_timestamp(at);
+    let either = |offset: Offset| offset.to_timestamp(at).map(|instant| shown_with_offset(instant, &zone));
+    match ambiguous.offset() {
+        AmbiguousOffset::Unambiguous { offset } => Ok(offset.to_timestamp(at)?),
+        // The offset before the change gives the time after it, and the other way round.
+        AmbiguousOffset::Gap { before, after } => bail!(
+            "there is no {} in {zone_name}: the clocks are put on; say `{}` or `{}`",
+            at.strftime("%F %R"),
+            either(after)?,
+            either(before)?
+        ),
+        AmbiguousOffset::Fold { before, after } => bail!(
+            "there are two {} in {zone_name}: the clocks are put back; say `{}` or `{}`",
+            at.strftime("%F %R"),
+            either(before)?,
+            either(after)?
+        ),
+    }
+}
+
+fn shown_with_offset(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%F %R%:z").to_string()
 }
 
 /// How long something lasts, such as `48h`, `90m` or `2d`; a day has 24 hours.
@@ -47,10 +78,28 @@ mod tests {
     #[test]
     fn a_wall_clock_in_a_zone_is_an_instant() {
         assert_eq!(instant("2026-12-01 09:00", "Europe/Berlin").unwrap().to_string(), "2026-12-01T08:00:00Z");
-        // Between two and three there is no such time on that night.
-        assert_eq!(instant("2026-03-29 02:30", "Europe/Berlin").unwrap().to_string(), "2026-03-29T01:30:00Z");
-        assert!(instant("tomorrow", "UTC").unwrap_err().to_string().contains("2026-12-01 09:00"));
+        for same in ["2026-12-01 09:00+01:00", "2026-12-01T08:00Z", " 2026-12-01T09:00:00 "] {
+            assert_eq!(instant(same, "Europe/Berlin").unwrap().to_string(), "2026-12-01T08:00:00Z", "{same}");
+        }
+        // A day is no time: its first minute is seldom what is meant.
+        for text in ["tomorrow", "2026-12-01", "2026-12-32 09:00", ""] {
+            assert!(instant(text, "UTC").unwrap_err().to_string().contains("2026-12-01 09:00"), "{text}");
+        }
         assert!(instant("2026-12-01 09:00", "Europe/Berln").unwrap_err().to_string().contains("Europe/Berlin"));
+    }
+
+    #[test]
+    fn a_time_that_does_not_exist_or_exists_twice_is_named_with_both_ways_out() {
+        let refused = |text: &str| instant(text, "Europe/Berlin").unwrap_err().to_string();
+        assert_eq!(
+            refused("2026-03-29 02:30"),
+            "there is no 2026-03-29 02:30 in Europe/Berlin: the clocks are put on; say `2026-03-29 01:30+01:00` or `2026-03-29 03:30+02:00`"
+        );
+        assert_eq!(
+            refused("2026-10-25 02:30"),
+            "there are two 2026-10-25 02:30 in Europe/Berlin: the clocks are put back; say `2026-10-25 02:30+02:00` or `2026-10-25 02:30+01:00`"
+        );
+        assert_eq!(instant("2026-10-25 02:30+01:00", "Europe/Berlin").unwrap().to_string(), "2026-10-25T01:30:00Z");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `tidings offer`: a seat offered by hand, or an offer taken back.
 
-use super::Context;
+use super::{Context, entry::find};
 use crate::waitlist::offer;
 use serde_json::json;
 
@@ -11,8 +11,8 @@ pub(super) enum Command {
     Give {
         /// The program
         program: String,
-        /// The entry's number
-        entry: i64,
+        /// The entry's number, or the address of whoever waits
+        entry: String,
         /// The opening; the latest, when it is left out
         #[arg(long, value_name = "NUMBER")]
         opening: Option<i32>,
@@ -43,16 +43,13 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
     let now = ctx.clock.now();
     let (json, value, sentence) = match command {
         Command::Give { program, entry, opening, reason, json } => {
+            let entry = find(conn, &entry, Some(&program)).await?;
             let offer = offer::give(conn, &program, opening, entry, &reason, now).await?;
-            (
-                json,
-                json!({ "offer": offer, "entry": entry }),
-                format!("Offer {offer} holds a seat for entry {entry}; its mail goes at once."),
-            )
+            (json, json!({ "offer": offer, "entry": entry }), format!("Offer {offer} is made to entry {entry}; its mail goes at once."))
         }
         Command::Revoke { offer, reason, json } => {
             offer::revoke(conn, offer, &reason, now).await?;
-            (json, json!({ "offer": offer, "state": "revoked" }), format!("Offer {offer} is revoked; its seat goes to the next."))
+            (json, json!({ "offer": offer, "state": "revoked" }), format!("Offer {offer} is revoked; its seat is free for the next."))
         }
     };
     println!("{}", if json { value.to_string() } else { sentence });

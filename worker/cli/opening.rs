@@ -6,11 +6,14 @@ use super::{
     moment::{instant, lasting, left, shown},
     table::table,
 };
+use crate::campaigns::{self, broadcast};
 use crate::waitlist::{
+    entry,
     line::Selection,
     opening::{self, NewOpening},
+    program,
     report::{self, Report},
-    states::{AfterExpiry, Mode},
+    states::{AfterExpiry, Mode, OpeningState},
 };
 use anyhow::bail;
 use jiff::SignedDuration;
@@ -27,7 +30,7 @@ pub(super) enum Command {
         /// The program
         program: String,
         /// How many, such as +5 or -2
-        #[arg(allow_hyphen_values = true, value_name = "±N")]
+        #[arg(allow_hyphen_values = true, value_name = "±N", value_parser = how_many)]
         by: i32,
         /// The opening; the latest, when it is left out
         #[arg(long, value_name = "NUMBER")]
@@ -69,7 +72,7 @@ pub(super) struct Create {
     /// The program
     program: String,
     /// Its seats
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     seats: i32,
     /// When it opens, such as "2026-12-01 09:00"
     #[arg(long, value_name = "TIME")]
@@ -115,9 +118,12 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
             if json {
                 return pretty(&seats);
             }
-            println!("{} seats now; offers given at once: {}.", seats.seats, seats.given);
+            println!("Seats now: {}; offers given at once: {}.", seats.seats, seats.given);
             if seats.excess > 0 {
-                println!("{} more are taken or held than there are: nothing is taken back, they drain.", seats.excess);
+                println!(
+                    "Taken or held above these: {}. Nothing is taken back; each that becomes free is offered to nobody until they fit.",
+                    seats.excess
+                );
             }
             Ok(())
         }
@@ -136,7 +142,17 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         }
         Command::Report { program, opening, json } => {
             let report = report::report(conn, &program, opening, now).await?;
-            if json { pretty(&report) } else { print_report(&report) }
+            let told = told(conn, report.opening.id).await?;
+            if json {
+                let mut value = serde_json::to_value(&report)?;
+                value["broadcast"] = serde_json::to_value(&told)?;
+                return pretty(&value);
+            }
+            print_report(&report)?;
+            if let Some(told) = &told {
+                print_told(told);
+            }
+            Ok(())
         }
     }
 }
@@ -156,33 +172,56 @@ async fn create(conn: &mut PgConnection, args: &Create, ctx: &Context) -> anyhow
     let now = ctx.clock.now();
     if args.dry_run {
         let selection = opening::preview(conn, &args.program, &new, now).await?;
-        return if args.json { pretty(&selection) } else { print_selection(&selection) };
+        return if args.json { pretty(&selection) } else { print_selection(conn, &selection, args).await };
     }
     let (opening, made) = opening::create(conn, &args.program, &new, now).await?;
     if args.json {
         return pretty(&opening);
     }
     let (number, program) = (opening.number, &args.program);
-    match made {
-        true => println!("Opening {number} of `{program}` is {}; it opens {}.", opening.state, shown(opening.opens_at, &opening.zone)),
-        false => println!("Opening {number} of `{program}` exists already, the very same; nothing was changed."),
+    if !made {
+        println!("Opening {number} of `{program}` exists already, the very same; nothing was changed.");
+        return Ok(());
+    }
+    let at = shown(opening.opens_at, &opening.zone);
+    match opening.state {
+        OpeningState::Scheduled => println!("Opening {number} of `{program}` is scheduled; it opens {at}."),
+        state => {
+            let report = report::report(conn, program, Some(number), now).await?;
+            println!("Opening {number} of `{program}` is {state} since {at}; offers given at once: {}.", report.offers);
+        }
+    }
+    let terms = program::find(conn, program).await?;
+    if opening.mode == Mode::NotifyAll && terms.next_link.is_none() && terms.next_text.trim().is_empty() {
+        eprintln!(
+            "Note: the mail says that it is open, and not how to get a seat: `tidings program edit {program} --next-link URL` or --next-text."
+        );
     }
     Ok(())
 }
 
-fn print_selection(selection: &Selection) -> anyhow::Result<()> {
-    let mut offered = table(["", "Entry", "Place"]);
+async fn print_selection(conn: &mut PgConnection, selection: &Selection, args: &Create) -> anyhow::Result<()> {
+    let everyone = selection.offered.iter().map(|candidate| candidate.entry_id).chain(selection.passed_over.iter().map(|p| p.entry_id));
+    let addresses = entry::addresses(conn, &everyone.collect::<Vec<_>>()).await?;
+    let address = |entry_id: i64| addresses.get(&entry_id).cloned().unwrap_or_else(|| "(erased)".to_owned());
+    let mut offered = table(["", "Entry", "Address", "Place"]);
     for (index, candidate) in selection.offered.iter().enumerate() {
-        offered.add_row([(index + 1).to_string(), candidate.entry_id.to_string(), candidate.rank.to_string()]);
+        let id = candidate.entry_id;
+        offered.add_row([(index + 1).to_string(), id.to_string(), address(id), candidate.rank.to_string()]);
     }
-    match selection.offered.is_empty() {
-        true => println!("Nobody would be offered a seat."),
-        false => println!("These would be offered a seat, in this order:\n{offered}"),
+    let what = if args.mode == Mode::NotifyAll { "told that it is open" } else { "offered a seat" };
+    match selection.offered.len() {
+        0 => println!("Nobody would be {what}."),
+        _ => println!("If it began now, these would be {what}, in this order:\n{offered}"),
+    }
+    let left = usize::try_from(args.seats).unwrap_or(0).saturating_sub(selection.offered.len());
+    if args.mode == Mode::Offers && left > 0 {
+        println!("Seats that nobody could be offered: {left}.");
     }
     if !selection.passed_over.is_empty() {
-        let mut passed = table(["Entry", "Why"]);
+        let mut passed = table(["Entry", "Address", "Why"]);
         for person in &selection.passed_over {
-            passed.add_row([person.entry_id.to_string(), person.why.clone()]);
+            passed.add_row([person.entry_id.to_string(), address(person.entry_id), person.why.clone()]);
         }
         println!("These would be passed over:\n{passed}");
     }
@@ -212,6 +251,13 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     if let Some(seconds) = report.seconds_to_fill {
         println!("Full after {}", left(seconds));
     }
+    if let Some(until) = report.halted_until {
+        println!(
+            "Halted: the mails of its last offers did not leave. One is tried after {}; `tidings delivery list --state failed` says why, and\n\
+             `tidings offer give` tries one now. Once one leaves, the opening goes on, and those who were passed over keep their turn.",
+            shown(until, &opening.zone)
+        );
+    }
     if report.open_offers.is_empty() {
         return Ok(());
     }
@@ -223,6 +269,36 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
     }
     println!("{open}");
     Ok(())
+}
+
+fn how_many(text: &str) -> Result<i32, String> {
+    let number = text.trim().parse().ok().filter(|by| *by != 0);
+    number.ok_or_else(|| format!("`{}` is no change of seats: expected e.g. `+5` or `-2`", text.escape_debug()))
+}
+
+// The campaign that told everyone at once, where the opening is of that mode and has opened.
+async fn told(conn: &mut PgConnection, opening_id: i64) -> anyhow::Result<Option<campaigns::report::Report>> {
+    match broadcast::of_opening(conn, opening_id).await? {
+        Some(name) => Ok(Some(campaigns::report::report(conn, &name, None).await?)),
+        None => Ok(None),
+    }
+}
+
+fn print_told(told: &campaigns::report::Report) {
+    println!("Everyone is told by campaign `{}`, which is {}", told.campaign, told.state);
+    for edition in &told.editions {
+        let counts = &edition.counts;
+        println!(
+            "Mails: {} = {} sent + {} failed + {} skipped + {} unconfirmed + {} cancelled + {} to do",
+            counts.planned.unwrap_or(edition.counted),
+            counts.sent,
+            counts.failed,
+            counts.skipped,
+            counts.unconfirmed,
+            counts.cancelled,
+            counts.to_do
+        );
+    }
 }
 
 fn pretty(value: &impl serde::Serialize) -> anyhow::Result<()> {

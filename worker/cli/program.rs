@@ -12,6 +12,7 @@ use crate::waitlist::{
     states::AfterExpiry,
 };
 use anyhow::{bail, ensure};
+use jiff::Timestamp;
 use serde_json::json;
 use sqlx::PgConnection;
 use std::io::IsTerminal;
@@ -105,7 +106,7 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
     let now = ctx.clock.now();
     match command {
         Command::Create { slug, name, terms, json } => {
-            let made = program::create(conn, &slug, &terms.over(new(&name))?, now).await?;
+            let made = program::create(conn, &slug, &terms.over(new(&name), now)?, now).await?;
             let sentence =
                 format!("Program `{slug}` is open: people can join its waitlist. `tidings opening create {slug} …` offers seats.");
             answer(&made, json, &sentence)
@@ -114,8 +115,9 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Show { slug, json } => show(conn, &slug, json).await,
         Command::Edit { slug, name, terms, json } => {
             let mut particulars = program::find(conn, &slug).await?.particulars();
+            ensure!(name.is_some() || terms.say_something(), "nothing to change was said: `tidings program edit --help` lists what can be");
             particulars.name = name.unwrap_or(particulars.name);
-            let edited = program::edit(conn, &slug, &terms.over(particulars)?, now).await?;
+            let edited = program::edit(conn, &slug, &terms.over(particulars, now)?, now).await?;
             answer(&edited, json, &format!("Program `{slug}` is changed."))
         }
         Command::Close { slug, yes, json } => {
@@ -130,11 +132,23 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
 }
 
 impl Terms {
-    fn over(&self, mut particulars: Particulars) -> anyhow::Result<Particulars> {
+    fn say_something(&self) -> bool {
+        let texts = [&self.description, &self.next_text, &self.next_link, &self.enrolment_ends, &self.starts];
+        self.after_expiry.is_some() || texts.iter().any(|text| text.is_some())
+    }
+
+    fn over(&self, mut particulars: Particulars, now: Timestamp) -> anyhow::Result<Particulars> {
         let time = |text: &Option<String>, before| match text.as_deref() {
             None => Ok(before),
             Some("none") => Ok(None),
-            Some(text) => instant(text, &self.zone).map(Some),
+            Some(text) => {
+                let at = instant(text, &self.zone)?;
+                ensure!(
+                    at > now,
+                    "`{text}` is past, and would end every offer now: `tidings program close` does that and tells the people"
+                );
+                Ok(Some(at))
+            }
         };
         particulars.enrolment_ends_at = time(&self.enrolment_ends, particulars.enrolment_ends_at)?;
         particulars.starts_at = time(&self.starts, particulars.starts_at)?;

@@ -2,7 +2,8 @@
 //!
 //! One way: `read` (bytes to a document of blocks) -> `segment` (which blocks make a segment, which are left out) ->
 //! `compose` (tips) -> `store` (Postgres). All but the last are pure and deterministic: the same bytes give the same
-//! tips on every machine. Called by `cli` and `demo`; `present` is called by the mails' templates.
+//! tips on every machine. Called by `cli` and `demo`; `present` is called by the mails' templates. `letter` reads the text of a
+//! broadcast, which is no article.
 
 pub mod citations;
 pub mod compose;
@@ -11,6 +12,7 @@ pub mod dates;
 pub mod document;
 mod head;
 mod headings;
+pub mod letter;
 mod markup;
 mod phrases;
 mod present;

@@ -32,6 +32,35 @@ pub fn markdown_to_text(markdown: &str) -> String {
     plain::write(parse(&arena, markdown, &options))
 }
 
+/// What stands in a text and is not presented as it stands there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// The addresses of its links.
+    pub(super) links: Vec<String>,
+    /// The addresses of its pictures, of which only the alternative text is left.
+    pub(super) pictures: Vec<String>,
+    /// Raw HTML, which is left out.
+    pub(super) html: Option<String>,
+}
+
+/// What a Markdown text links to and loads.
+pub(super) fn parts(markdown: &str) -> Parts {
+    let mut options = markup::options();
+    options.extension.autolink = true;
+    let arena = Arena::new();
+    let mut parts = Parts::default();
+    for node in parse_document(&arena, markdown, &options).descendants() {
+        match &node.data().value {
+            NodeValue::Link(link) => parts.links.push(link.url.clone()),
+            NodeValue::Image(picture) => parts.pictures.push(picture.url.clone()),
+            NodeValue::HtmlBlock(block) => parts.html = parts.html.take().or(Some(block.literal.clone())),
+            NodeValue::HtmlInline(html) if !html.starts_with("<br") => parts.html = parts.html.take().or(Some(html.clone())),
+            _ => {}
+        }
+    }
+    parts
+}
+
 /// Parses and takes out what no mail may hold.
 fn parse<'a>(arena: &'a Arena<'a>, markdown: &str, options: &Options<'_>) -> &'a AstNode<'a> {
     let root = parse_document(arena, markdown, options);

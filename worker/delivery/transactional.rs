@@ -110,28 +110,10 @@ pub async fn enqueue(conn: &mut PgConnection, mail: &Transactional<'_>, now: Tim
 /// Cancels what of an owner's mails is not marked yet, in the transaction that makes them pointless; how many. One that is being
 /// handed over at this moment is not tried again.
 pub async fn cancel(conn: &mut PgConnection, owner: &str, reason: &str, now: Timestamp) -> sqlx::Result<u64> {
-    sqlx::query!(
-        "UPDATE deliveries d SET valid_until = $2 FROM transactional t
-         WHERE t.owner = $1 AND d.period = t.period AND d.id = t.delivery_id AND d.state IN ('handing_over', 'unconfirmed') AND d.valid_until > $2",
-        owner,
-        to_db(now),
-    )
-    .execute(&mut *conn)
-    .await?;
-    let done = sqlx::query!(
-        "UPDATE deliveries d SET state = 'cancelled', reason = $2, ready_at = NULL, finished_at = $3
-         FROM transactional t WHERE t.owner = $1 AND d.period = t.period AND d.id = t.delivery_id AND d.state IN ('queued', 'claimed', 'deferred')",
-        owner,
-        reason,
-        to_db(now),
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+    cancel_all(conn, &[owner.to_owned()], reason, now).await
 }
 
 /// Inserts many mails at once, in their order, as [`enqueue`] does one; how many. Each pair of owner and kind stands in `mails` once.
-#[expect(clippy::too_many_lines, reason = "one statement, to be read as one")]
 pub async fn enqueue_all(conn: &mut PgConnection, mails: &[Transactional<'_>], now: Timestamp) -> sqlx::Result<u64> {
     if mails.is_empty() {
         return Ok(0);
@@ -177,15 +159,77 @@ pub async fn enqueue_all(conn: &mut PgConnection, mails: &[Transactional<'_>], n
 
 /// Cancels what of many owners' mails is not marked yet, as [`cancel`] does for one; how many.
 pub async fn cancel_all(conn: &mut PgConnection, owners: &[String], reason: &str, now: Timestamp) -> sqlx::Result<u64> {
+    // Held first: what is being marked or recorded at this moment is looked at as it is afterwards.
+    sqlx::query!(
+        "SELECT d.id FROM transactional t JOIN deliveries d ON d.period = t.period AND d.id = t.delivery_id
+        WHERE t.owner = ANY($1) AND d.state IN ('queued', 'claimed', 'deferred', 'handing_over', 'unconfirmed')
+        ORDER BY d.period, d.id FOR NO KEY UPDATE OF d",
+        owners
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE deliveries d SET valid_until = $2 FROM transactional t
+        WHERE t.owner = ANY($1) AND d.period = t.period AND d.id = t.delivery_id AND d.state IN ('handing_over', 'unconfirmed') AND d.valid_until > $2",
+        owners,
+        to_db(now),
+    )
+    .execute(&mut *conn)
+    .await?;
     let done = sqlx::query!(
-        "WITH waiting AS (
-            SELECT d.period, d.id FROM transactional t JOIN deliveries d ON d.period = t.period AND d.id = t.delivery_id
-            WHERE t.owner = ANY($1) AND d.state IN ('queued', 'claimed', 'deferred') ORDER BY d.period, d.id FOR NO KEY UPDATE OF d)
-        UPDATE deliveries d SET state = 'cancelled', reason = $2, ready_at = NULL, finished_at = $3
-        FROM waiting w WHERE d.period = w.period AND d.id = w.id",
+        "UPDATE deliveries d SET state = 'cancelled', reason = $2, ready_at = NULL, finished_at = $3 FROM transactional t
+        WHERE t.owner = ANY($1) AND d.period = t.period AND d.id = t.delivery_id AND d.state IN ('queued', 'claimed', 'deferred')",
         owners,
         reason,
         to_db(now),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// What is otherwise now in a mail that was inserted before.
+#[derive(Debug)]
+pub struct Change {
+    /// Whose mail.
+    pub owner: String,
+    /// Which of them.
+    pub kind: &'static str,
+    /// The fields of its context that are others now.
+    pub context: serde_json::Value,
+    /// When it may go, if that is another time.
+    pub due_at: Option<Timestamp>,
+    /// Until when it is worth sending.
+    pub valid_until: Timestamp,
+}
+
+/// Changes mails that are not marked yet, in the transaction that makes them untrue; how many. One that a worker holds may be
+/// written already: it is queued again, and that worker's mark is refused.
+pub async fn change_all(conn: &mut PgConnection, changes: &[Change]) -> sqlx::Result<u64> {
+    let owners: Vec<String> = changes.iter().map(|change| change.owner.clone()).collect();
+    let kinds: Vec<String> = changes.iter().map(|change| change.kind.to_owned()).collect();
+    // Held first: what is being marked at this moment is looked at as it is afterwards.
+    sqlx::query!(
+        "SELECT d.id FROM unnest($1::text[], $2::text[]) AS c (owner, kind) JOIN transactional t ON t.owner = c.owner AND t.kind = c.kind
+        JOIN deliveries d ON d.period = t.period AND d.id = t.delivery_id
+        WHERE d.state IN ('queued', 'claimed', 'deferred') ORDER BY d.period, d.id FOR NO KEY UPDATE OF d",
+        &owners,
+        &kinds
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let done = sqlx::query!(
+        "UPDATE deliveries d SET context = d.context || c.context, due_at = coalesce(c.due_at, d.due_at), valid_until = c.valid_until,
+            state = CASE d.state WHEN 'claimed' THEN 'queued' ELSE d.state END,
+            ready_at = CASE d.state WHEN 'deferred' THEN d.ready_at ELSE coalesce(c.due_at, d.due_at) END
+        FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::timestamptz[], $5::timestamptz[]) AS c (owner, kind, context, due_at, valid_until)
+        JOIN transactional t ON t.owner = c.owner AND t.kind = c.kind
+        WHERE d.period = t.period AND d.id = t.delivery_id AND d.state IN ('queued', 'claimed', 'deferred')",
+        &owners,
+        &kinds,
+        &changes.iter().map(|change| change.context.clone()).collect::<Vec<_>>(),
+        &changes.iter().map(|change| change.due_at.map(to_db)).collect::<Vec<_>>() as &[Option<chrono::DateTime<chrono::Utc>>],
+        &changes.iter().map(|change| to_db(change.valid_until)).collect::<Vec<_>>()
     )
     .execute(conn)
     .await?;

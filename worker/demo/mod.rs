@@ -14,6 +14,7 @@ mod people;
 mod screen;
 mod stage;
 mod summary;
+mod waitlist;
 mod weeks;
 
 use crate::base::clock::ManualClock;
@@ -74,6 +75,9 @@ pub async fn run(options: &Options, now: Timestamp, stop: watch::Receiver<bool>)
 async fn play(stage: &Stage, options: &Options, screen: &Screen) -> anyhow::Result<()> {
     people::gather(stage, options.subscribers, screen).await?;
     weeks::turn(stage, options.weeks, screen).await?;
+    if options.weeks > 0 {
+        waitlist::fill(stage, screen).await?;
+    }
     summary::print(stage, options.json, options.once).await
 }
 

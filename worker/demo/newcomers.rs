@@ -1,7 +1,8 @@
 //! People who come by themselves: they fill in the form of the sign-up page, and what comes of it is caught in the inbox.
 //!
-//! One confirms, is welcomed and gets her first tip; another never looks and is reminded once. Each goes the way a browser goes,
-//! over HTTP; only the time that people take is turned on the clock. Called by `weeks` in the first week of every run.
+//! One confirms, is welcomed and gets her first tip; another never looks and is reminded once; one joins a waitlist. Each goes the
+//! way a browser goes, over HTTP; only the time that people take is turned on the clock. Called by `weeks` in the first week of every
+//! run, and by `waitlist`.
 
 use super::{
     catcher::{Entry, Query},
@@ -10,6 +11,7 @@ use super::{
     stage::Stage,
     weeks::settle,
 };
+use crate::waitlist::entry::place;
 use anyhow::{Context, ensure};
 use jiff::SignedDuration;
 
@@ -32,13 +34,30 @@ pub(super) async fn signups(stage: &Stage) -> anyhow::Result<i64> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM signups"#).fetch_one(&stage.db().pool).await?)
 }
 
-async fn confirm(stage: &Stage, address: &str, screen: &Screen) -> anyhow::Result<()> {
-    let link = ask(stage, address).await?;
+/// Somebody joins a waitlist by the form of its page and confirms her address; her place.
+pub(super) async fn join(stage: &Stage, program: &str) -> anyhow::Result<i64> {
+    let address = &format!("newcomer.{}@example.org", 1 + signups(stage).await?);
+    press_confirm(stage, &ask(stage, &format!("waitlist/{program}"), address).await?).await?;
+    let mails = mails_to(stage, address);
+    ensure!(mails.len() == 2, "a confirmation and her place were expected in the inbox of {address}: {} mails came", mails.len());
+    let mut conn = stage.db().pool.acquire().await?;
+    let entry =
+        sqlx::query_scalar!("SELECT e.id FROM entries e JOIN subscribers s ON s.id = e.subscriber_id WHERE s.address = $1", address)
+            .fetch_one(&mut *conn)
+            .await?;
+    place(&mut conn, entry).await?.with_context(|| format!("{address} confirmed and does not wait"))
+}
+
+async fn press_confirm(stage: &Stage, link: &str) -> anyhow::Result<()> {
     stage.clock.advance(LOOKING);
-    let page = http::open(&link).await.context("the link of the confirmation")?;
+    let page = http::open(link).await.context("the link of the confirmation")?;
     let seen = http::hidden(&page, "seen").context("the page behind the link does not say what it shows")?;
-    http::send(&link, &[("act", "confirm"), ("seen", seen)]).await.context("the button of the confirmation")?;
-    settle(stage).await?;
+    http::send(link, &[("act", "confirm"), ("seen", seen)]).await.context("the button of the confirmation")?;
+    settle(stage).await
+}
+
+async fn confirm(stage: &Stage, address: &str, screen: &Screen) -> anyhow::Result<()> {
+    press_confirm(stage, &ask(stage, "subscribe", address).await?).await?;
     let mails = mails_to(stage, address);
     ensure!(
         mails.len() == 3,
@@ -55,7 +74,7 @@ async fn confirm(stage: &Stage, address: &str, screen: &Screen) -> anyhow::Resul
 }
 
 async fn forget(stage: &Stage, address: &str, screen: &Screen) -> anyhow::Result<()> {
-    ask(stage, address).await?;
+    ask(stage, "subscribe", address).await?;
     let wait = SignedDuration::try_from(stage.app.config.signup.remind_after).context("signup.remind_after")?;
     stage.clock.advance(wait + LOOKING);
     settle(stage).await?;
@@ -65,9 +84,9 @@ async fn forget(stage: &Stage, address: &str, screen: &Screen) -> anyhow::Result
     Ok(())
 }
 
-/// Fills in the form and looks into the inbox; the link of the confirmation.
-async fn ask(stage: &Stage, address: &str) -> anyhow::Result<String> {
-    let at = format!("{}/subscribe", stage.pages);
+/// Fills in the form of a page and looks into the inbox; the link of the confirmation.
+async fn ask(stage: &Stage, page: &str, address: &str) -> anyhow::Result<String> {
+    let at = format!("{}/{page}", stage.pages);
     let page = http::open(&at).await.context("the sign-up page")?;
     let stamp = http::hidden(&page, "stamp").context("the sign-up page has no stamp")?;
     stage.clock.advance(FILLING);
@@ -93,13 +112,14 @@ async fn first_tip<'a>(stage: &Stage, address: &str, mails: &'a [Entry]) -> anyh
     tip.with_context(|| format!("the first tip for {address} is not in the inbox"))
 }
 
-/// The newest first.
-fn mails_to(stage: &Stage, address: &str) -> Vec<Entry> {
+/// The mails to an address, the newest first.
+pub(super) fn mails_to(stage: &Stage, address: &str) -> Vec<Entry> {
     let found = stage.catcher.mailbox.search(&Query { to: address.to_owned(), ..Query::default() });
     found.into_iter().filter(|mail| mail.to.iter().any(|to| to == address)).collect()
 }
 
-fn link(text: &str, begins: &str) -> Option<String> {
+/// The first link of a text that begins so.
+pub(super) fn link(text: &str, begins: &str) -> Option<String> {
     let start = text.find(begins)?;
     Some(text[start..].chars().take_while(|c| !c.is_whitespace() && !"<>\"".contains(*c)).collect())
 }

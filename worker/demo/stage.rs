@@ -142,7 +142,7 @@ async fn last_happening(db: &Db) -> anyhow::Result<Option<Timestamp>> {
         "SELECT greatest(
             (SELECT max(created_at) FROM campaigns), (SELECT max(at) FROM operator_acts), (SELECT max(at) FROM consents),
             (SELECT max(created_at) FROM editions), (SELECT max(finished_at) FROM editions),
-            (SELECT max(handing_over_at) FROM deliveries), (SELECT max(finished_at) FROM deliveries))"
+            (SELECT max(handing_over_at) FROM deliveries), (SELECT max(finished_at) FROM deliveries), (SELECT max(at) FROM entry_events))"
     );
     Ok(at.fetch_one(&db.pool).await?.map(from_db))
 }

@@ -2,10 +2,13 @@
 //!
 //! The only part of the demo that writes to standard output.
 
-use super::{CAMPAIGN, http, stage::Stage};
-use crate::campaigns::{
-    report::{self, Counts, EditionReport, Report},
-    states::EditionState,
+use super::{CAMPAIGN, http, stage::Stage, waitlist};
+use crate::{
+    campaigns::{
+        report::{self, Counts, EditionReport, Report},
+        states::EditionState,
+    },
+    waitlist::report::Report as OpeningReport,
 };
 use comfy_table::{CellAlignment, LineStyle, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
@@ -18,6 +21,7 @@ struct Summary {
     #[serde(flatten)]
     report: Report,
     signups: Signups,
+    waitlist: Option<Waitlist>,
     inbox: String,
     pages: String,
     mails: usize,
@@ -31,14 +35,25 @@ struct Signups {
     mails: BTreeMap<String, i64>,
 }
 
+/// The latest opening, and the mails that told people of it, of the line and of their offers, by template.
+#[derive(Serialize)]
+struct Waitlist {
+    opening: OpeningReport,
+    mails: BTreeMap<String, i64>,
+}
+
 /// Prints the summary; `once`: nothing is served after it.
 pub(super) async fn print(stage: &Stage, json: bool, once: bool) -> anyhow::Result<()> {
     let mut conn = stage.db().pool.acquire().await?;
     let report = report::report(&mut conn, CAMPAIGN, None).await?;
     let signups = signups(&mut conn).await?;
+    let waitlist = match waitlist::latest(stage).await? {
+        Some(opening) => Some(Waitlist { opening, mails: mails(&mut conn, true).await? }),
+        None => None,
+    };
     drop(conn);
     let (inbox, pages, mails) = (stage.catcher.inbox_url(), stage.pages.clone(), stage.catcher.mailbox.len());
-    let summary = Summary { report, signups, inbox, pages, mails };
+    let summary = Summary { report, signups, waitlist, inbox, pages, mails };
     let text = match json {
         true => serde_json::to_string(&summary)? + "\n",
         false => told(stage, &summary, once)?,
@@ -52,14 +67,23 @@ pub(super) async fn print(stage: &Stage, json: bool, once: bool) -> anyhow::Resu
 }
 
 async fn signups(conn: &mut PgConnection) -> sqlx::Result<Signups> {
-    let people = sqlx::query!(r#"SELECT count(*) AS "asked!", count(*) FILTER (WHERE outcome = 'confirmed') AS "confirmed!" FROM signups"#)
-        .fetch_one(&mut *conn)
-        .await?;
+    let people = sqlx::query!(
+        r#"SELECT count(*) AS "asked!", count(*) FILTER (WHERE outcome = 'confirmed') AS "confirmed!" FROM signups WHERE topics <> '{}'"#
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    Ok(Signups { asked: people.asked, confirmed: people.confirmed, mails: mails(conn, false).await? })
+}
+
+// What was sent outside of editions, by template: of the waitlist, or all else.
+async fn mails(conn: &mut PgConnection, of_waitlist: bool) -> sqlx::Result<BTreeMap<String, i64>> {
     let mails = sqlx::query!(
-        r#"SELECT template, count(*) AS "count!" FROM deliveries WHERE edition_id IS NULL AND state = 'sent' GROUP BY template"#
+        r#"SELECT d.template, count(*) AS "count!" FROM deliveries d
+        JOIN transactional t ON t.period = d.period AND t.delivery_id = d.id LEFT JOIN signups s ON t.owner = 'signup:' || s.id
+        WHERE d.state = 'sent' AND (d.basis = 'waitlist' OR s.topics IS NOT NULL AND s.topics = '{}') = $1 GROUP BY d.template"#,
+        of_waitlist
     );
-    let mails = mails.fetch_all(conn).await?.into_iter().map(|row| (row.template, row.count)).collect();
-    Ok(Signups { asked: people.asked, confirmed: people.confirmed, mails })
+    Ok(mails.fetch_all(conn).await?.into_iter().map(|row| (row.template, row.count)).collect())
 }
 
 fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> {
@@ -68,7 +92,8 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     for note in editions.iter().filter_map(note) {
         writeln!(text, "{note}")?;
     }
-    let answers = summary.signups.mails.values().sum();
+    let of_waitlist = summary.waitlist.iter().flat_map(|waitlist| waitlist.mails.values());
+    let answers = summary.signups.mails.values().chain(of_waitlist).sum();
     let verdict = verdict(editions, answers, i64::try_from(summary.mails)?);
     writeln!(
         text,
@@ -76,6 +101,17 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     )?;
     if answers > 0 {
         writeln!(text, "{}", answered(&summary.signups))?;
+    }
+    if let Some(Waitlist { opening, mails }) = &summary.waitlist {
+        writeln!(
+            text,
+            "Opening {} of {} is {}: {}.",
+            opening.opening.number,
+            opening.program,
+            opening.opening.state,
+            waitlist::counted(opening)
+        )?;
+        writeln!(text, "The waitlist was told by {}.", by_template(mails))?;
     }
     writeln!(text, "{} mails were caught: {verdict}.\n", summary.mails)?;
     if editions.last().is_some_and(|edition| edition.counts.sent == 0) {
@@ -88,6 +124,7 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
     writeln!(text, "inbox     {}", summary.inbox)?;
     writeln!(text, "pages     {}", summary.pages)?;
     writeln!(text, "          {}/subscribe signs up whatever address you make up: its mails are in the inbox", summary.pages)?;
+    writeln!(text, "          {}/waitlist/{} puts it on the waitlist", summary.pages, waitlist::PROGRAM)?;
     if let Some(link) = a_way_out(stage) {
         writeln!(
             text,
@@ -100,9 +137,13 @@ fn told(stage: &Stage, summary: &Summary, once: bool) -> anyhow::Result<String> 
 
 /// The sign-ups in a sentence.
 fn answered(signups: &Signups) -> String {
-    let mails: Vec<String> = signups.mails.iter().map(|(template, count)| format!("{count} × {}", template.replace('_', " "))).collect();
     let people = if signups.asked == 1 { "One person" } else { &format!("{} people", signups.asked) };
-    format!("{people} signed up, {} confirmed; answered with {}, outside of the editions.", signups.confirmed, mails.join(", "))
+    format!("{people} signed up, {} confirmed; answered with {}, outside of the editions.", signups.confirmed, by_template(&signups.mails))
+}
+
+fn by_template(mails: &BTreeMap<String, i64>) -> String {
+    let mails: Vec<String> = mails.iter().map(|(template, count)| format!("{count} × {}", template.replace('_', " "))).collect();
+    mails.join(", ")
 }
 
 /// What the ledger says to so many caught mails, of which so many answered a person's act and are of no edition.

@@ -129,9 +129,10 @@ pub async fn handle(app: &App, job: Job) -> anyhow::Result<()> {
         Job::AdvanceWaitlist { program_id } => sweep::advance_waitlist(app, program_id).await?,
         Job::Prune => {
             prune::prune(app, now).await?;
-            signup::tend::prune(&app.desk(), now).await?;
+            // What nobody confirmed on a waitlist first: whoever asked for nothing else is forgotten with it.
             let kept = jiff::SignedDuration::try_from(app.config.signup.keep_unconfirmed)?;
             waitlist::entry::forget_unconfirmed(&mut *pool.acquire().await?, now - kept, now).await?;
+            signup::tend::prune(&app.desk(), now).await?;
         }
         Job::Partitions => sweep::partitions(app).await?,
     }

@@ -1,39 +1,54 @@
 //! The sweep: what time alone makes due. Campaigns open their next edition, the dead are buried, sign-ups are reminded of or end,
-//! what is done is finished.
+//! waitlists go on and everyone is told of an opening, what is done is finished.
 //!
 //! Every statement claims what it changes, so that any number of sweeps may run at once.
 
 use super::App;
 use crate::{
     base::{
-        database::is_to_be_retried,
         time::{civil_to_db, period_of},
         wake::{self, Job},
     },
-    campaigns::{due, weekly},
+    campaigns::{
+        broadcast::{self, Terms},
+        due, planning,
+        states::Late,
+    },
     delivery::{ledger::lease, pump},
     signup::tend,
-    waitlist::{WaitlistError, opening},
+    waitlist::opening,
 };
+use jiff::{SignedDuration, Timestamp};
+use sqlx::PgConnection;
 
 /// Opens what is due and has it planned, settles what the dead left, finishes what is done.
 pub async fn sweep(app: &App) -> anyhow::Result<()> {
     let now = app.setup.clock.now();
     let mut conn = app.setup.db.pool.acquire().await?;
     pump::check_clocks(&app.setup, &mut conn).await?;
-    lease::bury(&mut conn, app.setup.delivery.lease, now).await?;
-    due::open_due(&mut conn, now).await?;
-    due::start_due(&mut conn, now).await?;
-    let minute = now.as_second() / 60;
-    for edition_id in due::plannable(&mut conn).await? {
-        // One wake-up a minute for each: enough to heal, not enough to pile up while it is being planned.
-        wake::enqueue_once(&mut conn, &Job::PlanEdition { edition_id }, &format!("plan:{edition_id}:{minute}")).await?;
-    }
-    due::finish(&mut conn, now).await?;
+    let tips = tend_tips(app, &mut conn, now).await;
     drop(conn);
-    tend::sweep(&app.desk(), now).await?;
-    tend_waitlists(app, now).await?;
+    let signups = tend::sweep(&app.desk(), now).await;
+    // Whatever befell the others: an offer that ran out holds a seat until somebody looks.
+    let waitlists = tend_waitlists(app, now).await;
+    let news = announce(app, now).await;
     app.bell.ring();
+    let mut errors = [tips, signups.map_err(Into::into), waitlists, news].into_iter().filter_map(Result::err);
+    let first = errors.next();
+    errors.for_each(|error| tracing::error!(error = format!("{error:#}"), "more than one part of a sweep failed"));
+    first.map_or(Ok(()), Err)
+}
+
+async fn tend_tips(app: &App, conn: &mut PgConnection, now: Timestamp) -> anyhow::Result<()> {
+    lease::bury(conn, app.setup.delivery.lease, now).await?;
+    due::open_due(conn, now).await?;
+    due::start_due(conn, now).await?;
+    let minute = now.as_second() / 60;
+    for edition_id in due::plannable(conn).await? {
+        // One wake-up a minute for each: enough to heal, not enough to pile up while it is being planned.
+        wake::enqueue_once(conn, &Job::PlanEdition { edition_id }, &format!("plan:{edition_id}:{minute}")).await?;
+    }
+    due::finish(conn, now).await?;
     Ok(())
 }
 
@@ -41,7 +56,7 @@ pub async fn sweep(app: &App) -> anyhow::Result<()> {
 pub async fn plan(app: &App, edition_id: i64) -> anyhow::Result<()> {
     let mut conn = app.setup.db.pool.acquire().await?;
     loop {
-        let progress = weekly::plan_slice(&mut conn, edition_id, app.setup.clock.now()).await?;
+        let progress = planning::plan_slice(&mut conn, edition_id, app.setup.clock.now()).await?;
         app.bell.ring();
         if progress.done {
             return Ok(());
@@ -58,8 +73,22 @@ pub(super) async fn plan_all(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
+// An opening that tells everyone at once has opened: its broadcast is made, and wakes the next sweep.
+async fn announce(app: &App, now: Timestamp) -> anyhow::Result<()> {
+    let terms = Terms {
+        late: Late::Ask,
+        tolerance: SignedDuration::try_from(app.config.delivery.tolerance)?,
+        deadline: SignedDuration::try_from(app.config.delivery.deadline)?,
+    };
+    let conn = &mut *app.setup.db.pool.acquire().await?;
+    for campaign in broadcast::tell_of_openings(conn, &app.setup.templates, terms, now).await? {
+        tracing::info!(campaign, "everyone who waits is told of an opening");
+    }
+    Ok(())
+}
+
 // What no wake-up told, or what a wake-up that was lost would have told. One program that fails keeps no other waiting.
-async fn tend_waitlists(app: &App, now: jiff::Timestamp) -> anyhow::Result<()> {
+async fn tend_waitlists(app: &App, now: Timestamp) -> anyhow::Result<()> {
     let programs = opening::due(&mut *app.setup.db.pool.acquire().await?, now).await?;
     for program_id in programs {
         if let Err(error) = advance_waitlist(app, program_id).await {
@@ -71,18 +100,12 @@ async fn tend_waitlists(app: &App, now: jiff::Timestamp) -> anyhow::Result<()> {
 
 /// Offers what seats of a program are free, and settles what its time has ended.
 pub(super) async fn advance_waitlist(app: &App, program_id: i64) -> anyhow::Result<()> {
-    let mut races = 0;
-    loop {
-        let advanced = opening::advance(&mut *app.setup.db.pool.acquire().await?, program_id, app.setup.clock.now()).await;
-        match advanced {
-            Err(WaitlistError::Database(error)) if is_to_be_retried(&error) && races < 5 => races += 1,
-            Err(error) => return Err(error.into()),
-            Ok(_) => {
-                app.bell.ring();
-                return Ok(());
-            }
-        }
-    }
+    let mut conn = app.setup.db.pool.acquire().await?;
+    // By a clock that is wrong offers would run out before their time, and hours come that have not.
+    pump::check_clocks(&app.setup, &mut conn).await?;
+    opening::advance(&mut conn, program_id, app.setup.clock.now()).await?;
+    app.bell.ring();
+    Ok(())
 }
 
 /// Makes the partitions of this month and the next.

@@ -1,8 +1,8 @@
 //! Arriving: a person confirms a sign-up, or says that it was not hers. Both are safe to repeat.
 //!
 //! Confirming is one transaction under her row: the sign-up is closed, her subscriptions are confirmed, what she had left is lifted,
-//! the consents are recorded with the words that she saw, and the welcome is inserted, with her first tip where a campaign gives one
-//! at once. The page behind the link in the mail calls both.
+//! she is in the line of the waitlists that she asked for, the consents are recorded with the words that she saw, and the welcome is
+//! inserted, with her first tip where a campaign gives one at once. The page behind the link in the mail calls both.
 
 mod store;
 
@@ -19,6 +19,7 @@ use crate::{
         PendingState,
         store::{self as signups, Signup, Wish},
     },
+    waitlist::joining,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -60,15 +61,16 @@ pub async fn confirm(pool: &PgPool, keyring: &Keyring, signup_id: i64, seen: &st
 /// Records that a sign-up was not hers; none when there never was one of this number. It is closed, and her address is suppressed,
 /// so that nobody can sign it up again.
 ///
-/// Somebody who is subscribed to anything is not suppressed: a stranger's prank must not end the letters that she asked for.
+/// Somebody who is subscribed to anything, or waits for a seat, is not suppressed: a stranger's prank must not end what she asked for.
+/// What only this sign-up had put her down for on a waitlist ends with it.
 pub async fn refuse(pool: &PgPool, keyring: &Keyring, signup_id: i64, now: Timestamp) -> Result<Option<Arrival>, StopError> {
     let Some(before) = look(pool, signup_id, now).await? else { return Ok(None) };
     let mut changed = false;
     if before.state == PendingState::Open {
-        let subscribed = store::is_subscribed(&mut *pool.acquire().await?, before.subscriber_id).await?;
+        let known = store::is_known(&mut *pool.acquire().await?, before.subscriber_id).await?;
         // A suppression closes the sign-up with it; one that stood before, or none, leaves that to the second.
         let whom = Whom::Subscriber(before.subscriber_id);
-        let suppressed = !subscribed && stop::suppress(pool, keyring, whom, Kind::Manual, NOT_HERS, Source::Page, now).await?.changed;
+        let suppressed = !known && stop::suppress(pool, keyring, whom, Kind::Manual, NOT_HERS, Source::Page, now).await?.changed;
         changed = close_as_refused(pool, signup_id, before.subscriber_id, now).await? || suppressed;
     }
     Ok(look(pool, signup_id, now).await?.map(|after| Arrival { changed, ..after }))
@@ -81,6 +83,8 @@ async fn close_as_refused(pool: &PgPool, signup_id: i64, subscriber_id: i64, now
     if closed {
         transactional::cancel(&mut tx, &format!("signup:{signup_id}"), "refused", now).await?;
     }
+    let programs = signups::signup(&mut tx, signup_id).await?.map(|signup| signup.programs).unwrap_or_default();
+    joining::refuse(&mut tx, subscriber_id, &programs, now).await?;
     tx.commit().await?;
     Ok(closed)
 }
@@ -127,8 +131,10 @@ async fn settle(conn: &mut PgConnection, keyring: &Keyring, key: &str, signup: &
         store::leave_other_topics(conn, signup.subscriber_id, &signup.topics, now).await?;
     }
     store::confirm(conn, signup.subscriber_id, &signup.topics, now).await?;
+    let in_line = joining::confirm(conn, signup.subscriber_id, &signup.programs, now).await?;
     let wish = Wish {
         topics: &signup.topics,
+        programs: &in_line,
         wording: signup.wording.as_deref().unwrap_or_default(),
         name: None,
         zone: None,
@@ -136,7 +142,7 @@ async fn settle(conn: &mut PgConnection, keyring: &Keyring, key: &str, signup: &
         source: Source::Page.as_str(), // wherever she asked, she confirms on the page behind the link
         origin_hash: signup.origin_hash.as_deref(),
     };
-    signups::insert_consents(conn, signup.subscriber_id, &signup.topics, Act::Confirmed, &wish, now).await
+    signups::insert_consents(conn, signup.subscriber_id, Act::Confirmed, &wish, now).await
 }
 
 // Inserted whatever stands against her: then the claim skips it, and the ledger says why.

@@ -24,6 +24,8 @@ struct Export {
     tips_given: Vec<String>,
     imports: Vec<Import>,
     operator_acts: Vec<OperatorAct>,
+    /// Seats that were offered to others while she, before them in the line, got none.
+    passed_over: Vec<PassedOver>,
     /// Mails that were sent because somebody typed the address in.
     asked_mails: Vec<Timestamp>,
 }
@@ -32,6 +34,8 @@ struct Export {
 struct SignUp {
     asked_at: Timestamp,
     topics: Vec<String>,
+    /// Programs whose waitlist it asked for.
+    waitlists: Vec<String>,
     wording: Option<String>,
     name: Option<String>,
     zone: Option<String>,
@@ -67,6 +71,14 @@ struct OperatorAct {
     detail: Option<String>,
 }
 
+#[derive(Serialize)]
+struct PassedOver {
+    at: Timestamp,
+    program: String,
+    opening: i32,
+    why: String,
+}
+
 /// All that is kept about a subscriber; `RowNotFound` when there is none, or when she was erased.
 pub async fn person(conn: &mut PgConnection, keyring: &Keyring, subscriber_id: i64) -> sqlx::Result<serde_json::Value> {
     let person = person::of_subscriber(conn, keyring, subscriber_id, i64::MAX).await?.ok_or(sqlx::Error::RowNotFound)?;
@@ -79,6 +91,7 @@ pub async fn person(conn: &mut PgConnection, keyring: &Keyring, subscriber_id: i
         tips_given: store::tips_given(conn, subscriber_id).await?,
         imports: store::imports(conn, subscriber_id).await?,
         operator_acts: store::operator_acts(conn, subscriber_id, &hashes).await?,
+        passed_over: store::passed_over(conn, subscriber_id).await?,
         asked_mails: limits::mailed_at(conn, keyring, address.key()).await?,
     };
     serde_json::to_value(export).map_err(|e| sqlx::Error::Encode(Box::new(e)))

@@ -3,6 +3,7 @@
 //! Read only. Called by `tidings subscriber show` and, with everything that there is, by `export`.
 
 pub(super) mod store;
+pub(super) mod waits;
 
 use crate::{
     audience::suppression,
@@ -11,6 +12,7 @@ use crate::{
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 use sqlx::PgConnection;
+use waits::Waiting;
 
 /// What is known of an address.
 #[derive(Debug, Serialize)]
@@ -21,6 +23,8 @@ pub struct Person {
     pub subscriber: Option<Particulars>,
     /// Her standing with each topic.
     pub topics: Vec<TopicStanding>,
+    /// Her entries on waitlists, the oldest first.
+    pub waitlists: Vec<Waiting>,
     /// What she agreed to and withdrew, the oldest first.
     pub consents: Vec<ConsentAct>,
     /// What stands or stood against the address, the oldest first.
@@ -152,6 +156,7 @@ async fn gather(
     Ok(Person {
         subscriber: Some(particulars),
         topics: store::topics(conn, id).await?,
+        waitlists: waits::of(conn, id).await?,
         consents: store::consents(conn, id).await?,
         suppressions: suppressions(conn, keyring, &address).await?,
         deliveries: store::deliveries(conn, id, deliveries).await?,
@@ -168,6 +173,7 @@ fn unknown(address: &EmailAddress, suppressions: Vec<SuppressionRecord>) -> Pers
         email: address.as_given().to_owned(),
         subscriber: None,
         topics: Vec::new(),
+        waitlists: Vec::new(),
         consents: Vec::new(),
         suppressions,
         deliveries: Vec::new(),

@@ -13,6 +13,7 @@ use crate::{
     },
     base::database::is_to_be_retried,
     campaigns::replan::{lost, replan},
+    waitlist::standing::{self, Standing},
 };
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use sqlx::{PgConnection, PgPool};
@@ -34,6 +35,8 @@ pub struct Preferences {
     pub particulars: Particulars,
     /// The topics that are open, and those that she has.
     pub topics: Vec<Choice>,
+    /// The waitlists that she is on, or was asked to be put on.
+    pub waitlists: Vec<Standing>,
     /// She left everything: only confirming a mail brings her back.
     pub everything: bool,
     /// Until when she can take that back here, if she can.
@@ -112,7 +115,8 @@ impl Change {
 
 /// How a person stands and what she prefers; `None` when there is no such person, or she was erased.
 pub async fn of(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<Option<Preferences>> {
-    store::preferences(conn, subscriber_id, now).await
+    let Some(person) = store::preferences(conn, subscriber_id, now).await? else { return Ok(None) };
+    Ok(Some(Preferences { waitlists: standing::of_person(conn, subscriber_id, now).await?, ..person }))
 }
 
 /// Makes changes and moves what is planned for her accordingly; gives what was changed, in the words of the events. What

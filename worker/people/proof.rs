@@ -1,9 +1,11 @@
-//! The proof of a person's consent: for each topic what was asked, in which words, from where, and how it was confirmed or withdrawn.
+//! The proof of a person's consent: for each topic what was asked, in which words, from where, and how it was confirmed or withdrawn;
+//! and for each waitlist what happened to her entry.
 //!
 //! Read only; the rows behind it are append-only. Called by `tidings subscriber proof`.
 
 mod store;
 
+use super::person::waits::{self, EntryEvent, Waiting};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -16,6 +18,8 @@ pub struct Proof {
     pub subscriber_id: i64,
     /// The topics that she ever had to do with, by name; last what concerned everything.
     pub topics: Vec<ProvedTopic>,
+    /// Her entries on waitlists, the oldest first.
+    pub waitlists: Vec<Waiting>,
 }
 
 /// The acts that concern one topic.
@@ -53,7 +57,7 @@ pub async fn find(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<P
             _ => topics.push(ProvedTopic { topic, standing, acts: vec![act] }),
         }
     }
-    Ok(Proof { subscriber_id, topics })
+    Ok(Proof { subscriber_id, topics, waitlists: waits::of(conn, subscriber_id).await? })
 }
 
 impl Proof {
@@ -61,12 +65,16 @@ impl Proof {
     pub fn text(&self, email: &str, publisher: &str, now: Timestamp) -> String {
         let mut text = format!("Consent of {email} to letters from {publisher}\n");
         let _ = writeln!(text, "As recorded on {}; all times are UTC. Subscriber {}.", time(now), self.subscriber_id);
-        if self.topics.is_empty() {
+        if self.topics.is_empty() && self.waitlists.is_empty() {
             text.push_str("\nNo act is recorded: nobody ever asked for anything under this address.\n");
         }
         for topic in &self.topics {
             heading(&mut text, topic);
             topic.acts.iter().for_each(|act| write_act(&mut text, act));
+        }
+        for waiting in &self.waitlists {
+            let _ = writeln!(text, "\nWaitlist of {}, entry {}: {}", waiting.program, waiting.entry, waiting.state);
+            waiting.events.iter().for_each(|event| write_event(&mut text, event));
         }
         text
     }
@@ -92,6 +100,17 @@ fn write_act(text: &mut String, act: &ProvedAct) {
             let _ = writeln!(text, "        {line}");
         }
     }
+}
+
+fn write_event(text: &mut String, event: &EntryEvent) {
+    let by = match event.by.as_str() {
+        "person" => "by herself",
+        "operator" => "by an operator",
+        _ => "by the rules of the waitlist",
+    };
+    let offer = event.offer.map(|id| format!(", offer {id}")).unwrap_or_default();
+    let reason = event.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let _ = writeln!(text, "  {}  {} {by}{offer}{reason}", time(event.at), event.what.replace('_', " "));
 }
 
 fn from(source: &str) -> &str {
@@ -141,7 +160,7 @@ mod tests {
                 acts: vec![act("2026-02-02T00:00:00Z", "withdrawn", "operator", None, Some("by letter"))],
             },
         ];
-        let proof = Proof { subscriber_id: 41, topics };
+        let proof = Proof { subscriber_id: 41, topics, waitlists: Vec::new() };
         insta::assert_snapshot!(proof.text("ana@example.org", "Example Press", "2026-03-01T12:00:00Z".parse().unwrap()), @r"
         Consent of ana@example.org to letters from Example Press
         As recorded on 2026-03-01 12:00:00; all times are UTC. Subscriber 41.
@@ -163,6 +182,48 @@ mod tests {
           2026-02-02 00:00:00  withdrawn by an operator's act
               evidence given:
                 by letter
+        ");
+    }
+
+    #[test]
+    fn the_text_says_for_each_waitlist_what_happened_to_her_entry() {
+        let event = |at: &str, what: &str, by: &str, offer, reason: Option<&str>| EntryEvent {
+            at: at.parse().unwrap(),
+            what: what.to_owned(),
+            by: by.to_owned(),
+            reason: reason.map(str::to_owned),
+            offer,
+            priority: None,
+        };
+        let asked_at = "2026-01-12T06:00:00Z".parse().unwrap();
+        let waiting = Waiting {
+            entry: 43,
+            program: "Autumn course".to_owned(),
+            state: "withdrawn".to_owned(),
+            asked_at,
+            joined_at: asked_at,
+            confirmed_at: None,
+            closed_at: None,
+            priority: 0,
+            misses: 0,
+            barred: None,
+            barred_at: None,
+            offers: Vec::new(),
+            events: vec![
+                event("2026-01-12T06:00:00Z", "joined", "person", None, None),
+                event("2026-01-13T06:00:00Z", "offered", "operator", Some(7), Some("she was promised a seat")),
+                event("2026-01-15T06:00:00Z", "given_back", "person", Some(7), None),
+            ],
+        };
+        let proof = Proof { subscriber_id: 41, topics: Vec::new(), waitlists: vec![waiting] };
+        insta::assert_snapshot!(proof.text("ana@example.org", "Example Press", "2026-03-01T12:00:00Z".parse().unwrap()), @r"
+        Consent of ana@example.org to letters from Example Press
+        As recorded on 2026-03-01 12:00:00; all times are UTC. Subscriber 41.
+
+        Waitlist of Autumn course, entry 43: withdrawn
+          2026-01-12 06:00:00  joined by herself
+          2026-01-13 06:00:00  offered by an operator, offer 7: she was promised a seat
+          2026-01-15 06:00:00  given back by herself, offer 7
         ");
     }
 }

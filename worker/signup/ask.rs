@@ -5,9 +5,9 @@
 
 use super::{
     Desk, mails,
-    request::wording,
-    store::{self, Wish},
+    store::{self, Names, Wish},
     subscribe::expiry,
+    words::wording,
 };
 use crate::base::{
     acts,
@@ -118,6 +118,7 @@ async fn portion(desk: &Desk<'_>, import_id: i64, now: Timestamp) -> sqlx::Resul
     let wording = wording(desk.publisher, &[&import.topic]);
     let wish = Wish {
         topics: &[import.topic_id],
+        programs: &[],
         wording: &wording,
         name: None,
         zone: None,
@@ -163,7 +164,8 @@ async fn ask(
     let mut tx = conn.begin().await?;
     let id = store::open(&mut tx, subscriber_id, wish, now, expiry(now, desk.rules.expires)).await?;
     let Some(signup) = store::signup(&mut tx, id).await? else { return Ok(false) };
-    if !mails::confirmation(&mut tx, desk, &key, &signup, &[topic.to_owned()], now).await? {
+    let names = Names { topics: vec![topic.to_owned()], programs: Vec::new() };
+    if !mails::confirmation(&mut tx, desk, &key, &signup, &names, now).await? {
         tx.rollback().await?;
         return Ok(false);
     }

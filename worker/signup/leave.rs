@@ -1,9 +1,12 @@
 //! What a leaving does to a sign-up that waits: nobody is asked to confirm, or reminded of, what she left after she asked for it.
 //!
-//! Called by `people::stop` in the transaction that writes the leaving, under her row. A sign-up that she begins after it is a new
-//! one, and is asked about like any other.
+//! Called by `people::stop` in the transaction that writes the leaving, under her row, and by the waitlist for who leaves one before
+//! she confirmed it. A sign-up that she begins after it is a new one, and is asked about like any other.
 
-use super::{request::listed, store};
+use super::{
+    store::{self, Signup},
+    words,
+};
 use crate::delivery::transactional;
 use jiff::Timestamp;
 use sqlx::PgConnection;
@@ -14,25 +17,43 @@ const LEFT: &str = "she left";
 /// that have not gone do not go.
 pub async fn leave(conn: &mut PgConnection, subscriber_id: i64, topic_id: Option<i64>, now: Timestamp) -> sqlx::Result<()> {
     let Some(signup) = store::open_signup(conn, subscriber_id).await? else { return Ok(()) };
-    if topic_id.is_some_and(|id| !signup.topics.contains(&id)) {
-        return Ok(());
+    match topic_id {
+        None => end(conn, &signup, now).await,
+        Some(left) if !signup.topics.contains(&left) => Ok(()),
+        Some(left) => keep(conn, &signup, &without(&signup.topics, left), &signup.programs, now).await,
     }
-    let rest: Vec<i64> = signup.topics.iter().copied().filter(|id| topic_id.is_some_and(|left| left != *id)).collect();
-    if !rest.is_empty() {
-        let before = names(conn, &signup.topics).await?;
-        let after = names(conn, &rest).await?;
-        // Not there if a topic bears another name by now: then what is left of the words is not hers, and it ends as a whole.
-        if let Some(words) = signup.wording.as_deref().filter(|words| words.contains(&before)) {
-            return store::narrow(conn, signup.id, &rest, &words.replacen(&before, &after, 1)).await;
+}
+
+/// Takes the waitlist of a program out of her open sign-up, in the same way.
+pub async fn leave_waitlist(conn: &mut PgConnection, subscriber_id: i64, program_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    match store::open_signup(conn, subscriber_id).await? {
+        Some(signup) if signup.programs.contains(&program_id) => {
+            keep(conn, &signup, &signup.topics, &without(&signup.programs, program_id), now).await
         }
+        _ => Ok(()),
     }
+}
+
+fn without(ids: &[i64], left: i64) -> Vec<i64> {
+    ids.iter().copied().filter(|id| *id != left).collect()
+}
+
+async fn keep(conn: &mut PgConnection, signup: &Signup, topics: &[i64], programs: &[i64], now: Timestamp) -> sqlx::Result<()> {
+    if topics.is_empty() && programs.is_empty() {
+        return end(conn, signup, now).await;
+    }
+    let before = store::names(conn, &signup.topics, &signup.programs).await?;
+    let after = store::names(conn, topics, programs).await?;
+    match signup.wording.as_deref().and_then(|wording| words::narrowed(wording, &before, &after)) {
+        Some(wording) => store::narrow(conn, signup.id, topics, programs, &wording).await,
+        // What is left of the words is not hers, so it ends as a whole.
+        None => end(conn, signup, now).await,
+    }
+}
+
+async fn end(conn: &mut PgConnection, signup: &Signup, now: Timestamp) -> sqlx::Result<()> {
     if store::close(conn, signup.id, "refused", now).await? {
         transactional::cancel(conn, &signup.owner(), LEFT, now).await?;
     }
     Ok(())
-}
-
-async fn names(conn: &mut PgConnection, topics: &[i64]) -> sqlx::Result<String> {
-    let topics = store::topics(conn, topics).await?;
-    Ok(listed(&topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>()))
 }

@@ -1,11 +1,11 @@
-//! The mails of a sign-up: the confirmation, its one reminder, and the link to her preferences for who is subscribed already.
+//! The mails of a sign-up: the confirmation, its one reminder, and the link to her preferences for who has all of it already.
 //!
 //! Each is inserted into the ledger under the limits of its address, in the transaction of the act that it answers. No address and no
-//! token stands in what is frozen here: the pump makes the links out of ids. Called by `subscribe` and `tend`.
+//! token stands in what is frozen here: the pump makes the links out of ids. Called by `subscribe`, `tend` and the waitlist.
 
 use super::{
     Desk, limits,
-    store::{self, Signup},
+    store::{self, Names, Signup},
 };
 use crate::delivery::transactional::{Basis, Transactional, enqueue};
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,7 @@ pub async fn confirmation(
     desk: &Desk<'_>,
     key: &str,
     signup: &Signup,
-    topics: &[String],
+    names: &Names,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     if !limits::may_mail(conn, desk.keyring, desk.rules, key, now).await? {
@@ -30,7 +30,7 @@ pub async fn confirmation(
     }
     let before = sent(conn, signup).await?.confirmations;
     let kind = if before == 0 { "confirmation".to_owned() } else { format!("confirmation {}", before + 1) };
-    insert(conn, &kind, "confirmation", signup, topics, now).await?;
+    insert(conn, &kind, "confirmation", signup, names, now).await?;
     Ok(true)
 }
 
@@ -40,13 +40,13 @@ pub async fn reminder(
     desk: &Desk<'_>,
     key: &str,
     signup: &Signup,
-    topics: &[String],
+    names: &Names,
     now: Timestamp,
 ) -> sqlx::Result<bool> {
     if !limits::may_mail(conn, desk.keyring, desk.rules, key, now).await? {
         return Ok(false);
     }
-    insert(conn, "reminder", "reminder", signup, topics, now).await?;
+    insert(conn, "reminder", "reminder", signup, names, now).await?;
     Ok(true)
 }
 
@@ -100,16 +100,10 @@ pub async fn sent(conn: &mut PgConnection, signup: &Signup) -> sqlx::Result<Sent
     .await
 }
 
-async fn insert(
-    conn: &mut PgConnection,
-    kind: &str,
-    template: &str,
-    signup: &Signup,
-    topics: &[String],
-    now: Timestamp,
-) -> sqlx::Result<()> {
+async fn insert(conn: &mut PgConnection, kind: &str, template: &str, signup: &Signup, names: &Names, now: Timestamp) -> sqlx::Result<()> {
     let context = json!({
-        "signup": signup.id, "topics": topics, "wording": signup.wording, "expires": to_the_second(signup.expires_at), "zone": signup.zone,
+        "signup": signup.id, "topics": names.topics, "programs": names.programs, "wording": signup.wording,
+        "expires": to_the_second(signup.expires_at), "zone": signup.zone,
     });
     let mail = Transactional {
         owner: &signup.owner(),

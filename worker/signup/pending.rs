@@ -2,7 +2,7 @@
 //!
 //! Read only. The page and `people::arrival` ask it.
 
-use super::store;
+use super::store::{self, ProgramName};
 use jiff::{Timestamp, civil::Date};
 use sqlx::PgPool;
 
@@ -26,6 +26,8 @@ pub struct Pending {
     pub state: PendingState,
     /// The names of its topics.
     pub topics: Vec<String>,
+    /// The programs whose waitlist it asks for.
+    pub programs: Vec<ProgramName>,
     /// The exact words that are agreed to; none once the sign-up is forgotten.
     pub wording: Option<String>,
     /// How she is called, as the form said: it is kept when she confirms, unless she told it before.
@@ -50,6 +52,7 @@ pub async fn pending(pool: &PgPool, signup_id: i64, now: Timestamp) -> sqlx::Res
     Ok(Some(Pending {
         state,
         topics,
+        programs: store::programs(&mut conn, &signup.programs).await?,
         seen: signup.digest(),
         wording: signup.wording,
         name: signup.name,

@@ -1,7 +1,7 @@
-//! What somebody typed in to subscribe, read field by field: each that cannot be taken is answered with a sentence of its own.
+//! What somebody typed in to subscribe or to join a waitlist, read field by field: each that cannot be taken is answered with a sentence of its own.
 //!
-//! Owns the exact words that are agreed to. The page and the API read their requests here, so that both refuse the same things in
-//! the same words; nothing here asks who the address belongs to.
+//! The pages and the API read their requests here, so that both refuse the same things in the same words; nothing here asks who
+//! the address belongs to.
 
 use super::disposable;
 use crate::{
@@ -54,14 +54,14 @@ pub struct OpenTopic {
     pub description: String,
 }
 
-/// A wish to subscribe that can be taken.
+/// A wish to subscribe, or to join a waitlist, that can be taken.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Where the confirmation goes.
     pub address: EmailAddress,
     /// How she is called.
     pub name: Option<String>,
-    /// What she subscribes to; never empty.
+    /// What she subscribes to; empty only for who asks for nothing but a waitlist.
     pub topics: Vec<OpenTopic>,
     /// IANA name in its canonical spelling.
     pub zone: Option<String>,
@@ -72,10 +72,19 @@ pub struct Request {
 impl Request {
     /// Reads a form; every field that is wrong is named.
     pub fn read(form: &Form, open: &[OpenTopic], rules: &config::Signup) -> Result<Request, Vec<FieldError>> {
+        Self::read_with(form, read_topics(&form.topics, open), rules)
+    }
+
+    /// Reads a form that asks for a waitlist and no topic.
+    pub fn to_wait(form: &Form, rules: &config::Signup) -> Result<Request, Vec<FieldError>> {
+        Self::read_with(form, Ok(Vec::new()), rules)
+    }
+
+    fn read_with(form: &Form, topics: Result<Vec<OpenTopic>, String>, rules: &config::Signup) -> Result<Request, Vec<FieldError>> {
         let mut errors = Vec::new();
         let address = checked("email", read_address(&form.email, rules), &mut errors);
         let name = checked("name", given(&form.name).map(|text| read_name(text).map_err(|e| e.to_string())).transpose(), &mut errors);
-        let topics = checked("topics", read_topics(&form.topics, open), &mut errors);
+        let topics = checked("topics", topics, &mut errors);
         let zone = checked("zone", given(&form.zone).map(|text| canonical_zone(text).map_err(|e| e.to_string())).transpose(), &mut errors);
         let stage_date = given(&form.stage_date).map(|text| read_stage_date(text).map_err(|e| e.to_string())).transpose();
         let stage_date = checked("stage_date", stage_date, &mut errors);
@@ -91,22 +100,6 @@ impl Request {
 /// The topics that anyone may subscribe to, by name.
 pub async fn open_topics(conn: &mut PgConnection) -> sqlx::Result<Vec<OpenTopic>> {
     sqlx::query_as!(OpenTopic, "SELECT id, slug, name, description FROM topics WHERE open ORDER BY name, id").fetch_all(conn).await
-}
-
-/// The exact words that are agreed to: beside the button, in the mail, and in the consents.
-pub fn wording(publisher: &str, topics: &[&str]) -> String {
-    let what = listed(topics);
-    format!("I want {publisher} to send me {what} by email. I can stop this at any time with the link in every mail.")
-}
-
-/// The topics, as the words have them.
-pub(super) fn listed(topics: &[&str]) -> String {
-    let quoted: Vec<String> = topics.iter().map(|topic| format!("“{topic}”")).collect();
-    match quoted.as_slice() {
-        [] => "its letters".to_owned(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
 }
 
 fn checked<T>(field: &'static str, read: Result<T, String>, errors: &mut Vec<FieldError>) -> Option<T> {

@@ -18,6 +18,8 @@ pub struct Signup {
     pub subscriber_id: i64,
     /// The ids of its topics, in order.
     pub topics: Vec<i64>,
+    /// The ids of the programs whose waitlist it asks for, in order.
+    pub programs: Vec<i64>,
     /// The exact words agreed to; none once it is forgotten.
     pub wording: Option<String>,
     /// How she is called, as the form says.
@@ -52,7 +54,7 @@ impl Signup {
     /// A digest of what its page shows of it: whoever confirms sends back that of the page that she saw.
     pub fn digest(&self) -> String {
         let date = self.stage_date.map(|date| date.to_string());
-        let shown = serde_json::json!([self.topics, self.wording, self.name, date]).to_string();
+        let shown = serde_json::json!([self.topics, self.programs, self.wording, self.name, date]).to_string();
         let hash = digest::digest(&digest::SHA256, shown.as_bytes());
         hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -72,6 +74,26 @@ pub struct TopicName {
     pub name: String,
 }
 
+/// A program by its id and names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramName {
+    /// Its id.
+    pub id: i64,
+    /// Its name in addresses of pages.
+    pub slug: String,
+    /// As people read it.
+    pub name: String,
+}
+
+/// The names of what a sign-up asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Of its topics.
+    pub topics: Vec<String>,
+    /// Of the programs whose waitlist it asks for.
+    pub programs: Vec<String>,
+}
+
 /// The sign-up of this number.
 pub async fn signup(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Signup>> {
     read(conn, Some(id), None).await
@@ -84,7 +106,7 @@ pub async fn open_signup(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::R
 
 async fn read(conn: &mut PgConnection, id: Option<i64>, open_of: Option<i64>) -> sqlx::Result<Option<Signup>> {
     let row = sqlx::query!(
-        "SELECT id, subscriber_id, topics, wording, name, zone, stage_date, source, origin_hash, asked_at, expires_at, outcome
+        "SELECT id, subscriber_id, topics, programs, wording, name, zone, stage_date, source, origin_hash, asked_at, expires_at, outcome
          FROM signups WHERE id = $1 OR (subscriber_id = $2 AND outcome IS NULL)",
         id,
         open_of
@@ -95,6 +117,7 @@ async fn read(conn: &mut PgConnection, id: Option<i64>, open_of: Option<i64>) ->
         id: row.id,
         subscriber_id: row.subscriber_id,
         topics: row.topics,
+        programs: row.programs,
         wording: row.wording,
         name: row.name,
         zone: row.zone,
@@ -112,6 +135,8 @@ async fn read(conn: &mut PgConnection, id: Option<i64>, open_of: Option<i64>) ->
 pub struct Wish<'a> {
     /// The ids of topics.
     pub topics: &'a [i64],
+    /// The ids of programs whose waitlist is asked for.
+    pub programs: &'a [i64],
     /// The exact words agreed to.
     pub wording: &'a str,
     /// How she is called.
@@ -135,8 +160,8 @@ pub async fn open(
     expires_at: Timestamp,
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        "INSERT INTO signups (subscriber_id, topics, wording, name, zone, stage_date, source, origin_hash, asked_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+        "INSERT INTO signups (subscriber_id, topics, programs, wording, name, zone, stage_date, source, origin_hash, asked_at, expires_at)
+         VALUES ($1, $2, $11, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
         subscriber_id,
         wish.topics,
         wish.wording,
@@ -146,17 +171,18 @@ pub async fn open(
         wish.source,
         wish.origin_hash,
         to_db(now),
-        to_db(expires_at)
+        to_db(expires_at),
+        wish.programs
     )
     .fetch_one(conn)
     .await
 }
 
-/// Gives an open sign-up these topics and words. Particulars are filled in where there are none, and where it came from stays:
+/// Gives an open sign-up these topics, programs and words. Particulars are filled in where there are none, and where it came from stays:
 /// whoever typed the address first may be herself, and whoever did after may be anyone.
 pub async fn extend(conn: &mut PgConnection, id: i64, wish: &Wish<'_>) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE signups SET topics = $2, wording = $3, name = coalesce(name, $4), zone = coalesce(zone, $5),
+        "UPDATE signups SET topics = $2, programs = $7, wording = $3, name = coalesce(name, $4), zone = coalesce(zone, $5),
             stage_date = coalesce(stage_date, $6)
          WHERE id = $1 AND outcome IS NULL",
         id,
@@ -164,7 +190,8 @@ pub async fn extend(conn: &mut PgConnection, id: i64, wish: &Wish<'_>) -> sqlx::
         wish.wording,
         wish.name,
         wish.zone,
-        wish.stage_date.map(civil_to_db)
+        wish.stage_date.map(civil_to_db),
+        wish.programs
     )
     .execute(conn)
     .await
@@ -179,12 +206,18 @@ pub async fn prolong(conn: &mut PgConnection, id: i64, expires_at: Timestamp) ->
         .map(drop)
 }
 
-/// Leaves an open sign-up these topics and words only.
-pub async fn narrow(conn: &mut PgConnection, id: i64, topics: &[i64], wording: &str) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE signups SET topics = $2, wording = $3 WHERE id = $1 AND outcome IS NULL", id, topics, wording)
-        .execute(conn)
-        .await
-        .map(drop)
+/// Leaves an open sign-up these topics, programs and words only.
+pub async fn narrow(conn: &mut PgConnection, id: i64, topics: &[i64], programs: &[i64], wording: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE signups SET topics = $2, programs = $3, wording = $4 WHERE id = $1 AND outcome IS NULL",
+        id,
+        topics,
+        programs,
+        wording
+    )
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 /// Closes an open sign-up as confirmed, refused or expired; false when it is closed already.
@@ -200,7 +233,7 @@ pub async fn left_since(conn: &mut PgConnection, signup: &Signup) -> sqlx::Resul
             SELECT greatest($2::timestamptz, (SELECT max(at) FROM consents WHERE subscriber_id = $1 AND act = 'asked')) AS ask)
         SELECT EXISTS (SELECT FROM suppressions x, last WHERE x.subscriber_id = $1 AND x.at > last.ask)
             OR EXISTS (SELECT FROM consents c, last WHERE c.subscriber_id = $1 AND c.act = 'withdrawn' AND c.at > last.ask
-                AND (c.topic_id IS NULL OR c.topic_id = ANY($3))) AS "left!""#,
+                AND (c.topic_id IS NULL AND c.program_id IS NULL OR c.topic_id = ANY($3))) AS "left!""#,
         signup.subscriber_id,
         to_db(signup.asked_at),
         &signup.topics
@@ -212,6 +245,18 @@ pub async fn left_since(conn: &mut PgConnection, signup: &Signup) -> sqlx::Resul
 /// The topics of these ids, by name.
 pub async fn topics(conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<Vec<TopicName>> {
     sqlx::query_as!(TopicName, "SELECT id, name FROM topics WHERE id = ANY($1) ORDER BY name, id", ids).fetch_all(conn).await
+}
+
+/// The programs of these ids, by name.
+pub async fn programs(conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<Vec<ProgramName>> {
+    sqlx::query_as!(ProgramName, "SELECT id, slug, name FROM programs WHERE id = ANY($1) ORDER BY name, id", ids).fetch_all(conn).await
+}
+
+/// What these topics and programs are called, as the words and the mails name them.
+pub async fn names(conn: &mut PgConnection, topics_of: &[i64], programs_of: &[i64]) -> sqlx::Result<Names> {
+    let topics = topics(conn, topics_of).await?.into_iter().map(|topic| topic.name).collect();
+    let programs = programs(conn, programs_of).await?.into_iter().map(|program| program.name).collect();
+    Ok(Names { topics, programs })
 }
 
 /// Whether a hard bounce, a complaint or an operator's suppression stands against a subscriber.
@@ -250,7 +295,7 @@ pub async fn lock(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<O
 pub struct Standing {
     /// Those of the topics that she is confirmed with.
     pub confirmed: Vec<i64>,
-    /// She is confirmed with some topic, or left one: the address was proven to be hers.
+    /// She is confirmed with some topic, or left one, or confirmed a place on a waitlist: the address was proven to be hers.
     pub proven: bool,
     /// She left everything, or her address was erased before.
     pub left: bool,
@@ -262,7 +307,8 @@ pub async fn standing(conn: &mut PgConnection, subscriber_id: i64, topics: &[i64
         Standing,
         r#"SELECT
             array(SELECT topic_id FROM subscriptions WHERE subscriber_id = $1 AND standing = 'confirmed' AND topic_id = ANY($2)) AS "confirmed!",
-            EXISTS (SELECT FROM subscriptions WHERE subscriber_id = $1 AND standing <> 'unconfirmed') AS "proven!",
+            EXISTS (SELECT FROM subscriptions WHERE subscriber_id = $1 AND standing <> 'unconfirmed')
+                OR EXISTS (SELECT FROM entries WHERE subscriber_id = $1 AND confirmed_at IS NOT NULL) AS "proven!",
             EXISTS (SELECT FROM suppressions WHERE subscriber_id = $1 AND lifted_at IS NULL
                 AND kind IN ('unsubscribe_all', 'erased')) AS "left!""#,
         subscriber_id,
@@ -286,20 +332,23 @@ pub async fn add_unconfirmed(conn: &mut PgConnection, subscriber_id: i64, topics
     .map(drop)
 }
 
-/// Records an act about several topics, with the words and the hashed origin.
+/// Records an act about all that is wished for, with the words and the hashed origin.
 pub async fn insert_consents(
     conn: &mut PgConnection,
     subscriber_id: i64,
-    topics: &[i64],
     act: crate::audience::consent::Act,
     wish: &Wish<'_>,
     now: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO consents (subscriber_id, topic_id, act, wording, source, origin_hash, at)
-         SELECT $1, topic_id, $3, $4, $5, $6, $7 FROM unnest($2::bigint[]) WITH ORDINALITY AS t (topic_id, n) ORDER BY n",
+        "INSERT INTO consents (subscriber_id, topic_id, program_id, act, wording, source, origin_hash, at)
+         SELECT $1, topic_id, program_id, $4, $5, $6, $7, $8 FROM (
+            SELECT topic_id, NULL::bigint AS program_id, n FROM unnest($2::bigint[]) WITH ORDINALITY AS t (topic_id, n)
+            UNION ALL SELECT NULL, program_id, n FROM unnest($3::bigint[]) WITH ORDINALITY AS p (program_id, n)) w
+         ORDER BY topic_id IS NULL, n",
         subscriber_id,
-        topics,
+        wish.topics,
+        wish.programs,
         act.as_str(),
         wish.wording,
         wish.source,

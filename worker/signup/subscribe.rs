@@ -2,12 +2,12 @@
 //!
 //! The answer says nothing about the address, whether it is new, known, unconfirmed, gone or suppressed: what differs is the mail,
 //! and whether there is one. What a stranger types about a person waits in the sign-up and changes nothing about her. Called by the
-//! page and by the API.
+//! page and by the API; `waitlist::joining` takes a wish for a waitlist with [`find_or_create`] and [`ask_for`].
 
 use super::{
     Answer, Desk, Origin, Request, limits, mails,
-    request::wording,
     store::{self, Signup, Wish},
+    words,
 };
 use crate::{
     audience::{consent::Act, store as audience, subscriber::NewSubscriber, suppression},
@@ -69,14 +69,38 @@ async fn take(desk: &Desk<'_>, request: &Request, origin: Origin, now: Timestamp
     if wanted.is_empty() {
         mails::preferences_link(&mut tx, desk, key, subscriber_id, now).await?;
     } else {
-        let signup = record(&mut tx, desk, request, subscriber_id, wanted, origin, now).await?;
-        ask(&mut tx, desk, key, signup, now).await?;
+        ask_for(&mut tx, desk, request, subscriber_id, Wanted { topics: wanted, programs: Vec::new() }, origin, now).await?;
     }
     tx.commit().await
 }
 
-// Her row is held from here to the end, so that what is asked for her at one moment is asked one after the other.
-async fn find_or_create(conn: &mut PgConnection, desk: &Desk<'_>, address: &EmailAddress, now: Timestamp) -> sqlx::Result<i64> {
+/// What a person asks for and does not have yet, by their ids.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Topics.
+    pub topics: Vec<i64>,
+    /// Programs whose waitlist she wants to be on.
+    pub programs: Vec<i64>,
+}
+
+/// Records what is wanted in the one open sign-up of a person, whose row the caller holds, and asks her to confirm if her address may
+/// be mailed now.
+pub async fn ask_for(
+    conn: &mut PgConnection,
+    desk: &Desk<'_>,
+    request: &Request,
+    subscriber_id: i64,
+    wanted: Wanted,
+    origin: Origin,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    let signup = record(conn, desk, request, subscriber_id, wanted, origin, now).await?;
+    ask(conn, desk, request.address.key(), signup, now).await
+}
+
+/// Finds the person of an address, or makes one who has agreed to nothing. Her row is held from here to the end of the transaction,
+/// so that what is asked for her at one moment is asked one after the other.
+pub async fn find_or_create(conn: &mut PgConnection, desk: &Desk<'_>, address: &EmailAddress, now: Timestamp) -> sqlx::Result<i64> {
     // More than once only if she is erased between two statements: then she begins anew, as a new row.
     for _ in 0..TRIES {
         if let Some(id) = store::lock_by_key(conn, address.key()).await? {
@@ -99,7 +123,7 @@ async fn record(
     desk: &Desk<'_>,
     request: &Request,
     subscriber_id: i64,
-    mut topics: Vec<i64>,
+    wanted: Wanted,
     origin: Origin,
     now: Timestamp,
 ) -> sqlx::Result<Signup> {
@@ -110,15 +134,21 @@ async fn record(
         }
         other => other,
     };
-    let known = before.as_ref().map_or(&[][..], |signup| &signup.topics);
-    let new: Vec<i64> = topics.iter().copied().filter(|id| !known.contains(id)).collect();
-    topics.extend(known.iter().filter(|id| !topics.contains(id)).copied().collect::<Vec<_>>());
-    let names = names(conn, &topics).await?;
-    let words = wording(desk.publisher, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let known = |of: fn(&Signup) -> &Vec<i64>| before.as_ref().map(of).cloned().unwrap_or_default();
+    let (topics, new_topics) = united(wanted.topics, &known(|signup| &signup.topics));
+    let (programs, new_programs) = united(wanted.programs, &known(|signup| &signup.programs));
+    let words = words::whole(desk.publisher, &store::names(conn, &topics, &programs).await?);
     let hash = limits::origin_hash(desk.keyring, origin);
-    let source = if matches!(origin, Origin::Key(_)) { "api" } else { "page" };
-    let (name, zone) = (request.name.as_deref(), request.zone.as_deref());
-    let wish = Wish { topics: &topics, wording: &words, name, zone, stage_date: request.stage_date, source, origin_hash: Some(&hash) };
+    let wish = Wish {
+        topics: &topics,
+        programs: &programs,
+        wording: &words,
+        name: request.name.as_deref(),
+        zone: request.zone.as_deref(),
+        stage_date: request.stage_date,
+        source: if matches!(origin, Origin::Key(_)) { "api" } else { "page" },
+        origin_hash: Some(&hash),
+    };
     let id = match before {
         Some(signup) => {
             store::extend(conn, signup.id, &wish).await?;
@@ -127,21 +157,26 @@ async fn record(
         None => store::open(conn, subscriber_id, &wish, now, expiry(now, desk.rules.expires)).await?,
     };
     // Only what is new is an act: the same wish ten thousand times is one.
-    store::insert_consents(conn, subscriber_id, &new, Act::Asked, &wish, now).await?;
-    store::add_unconfirmed(conn, subscriber_id, &new, now).await?;
+    let new = Wish { topics: &new_topics, programs: &new_programs, ..wish };
+    store::insert_consents(conn, subscriber_id, Act::Asked, &new, now).await?;
+    store::add_unconfirmed(conn, subscriber_id, &new_topics, now).await?;
     store::signup(conn, id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+// What is wanted and what was before, in this order; and of it what is new.
+fn united(mut wanted: Vec<i64>, before: &[i64]) -> (Vec<i64>, Vec<i64>) {
+    let new = wanted.iter().copied().filter(|id| !before.contains(id)).collect();
+    let rest: Vec<i64> = before.iter().copied().filter(|id| !wanted.contains(id)).collect();
+    wanted.extend(rest);
+    (wanted, new)
 }
 
 // A mail that says until when its link works; without one nothing changes about that.
 async fn ask(conn: &mut PgConnection, desk: &Desk<'_>, key: &str, mut signup: Signup, now: Timestamp) -> sqlx::Result<()> {
     signup.expires_at = expiry(now, desk.rules.expires).max(signup.expires_at);
-    let names = names(conn, &signup.topics).await?;
+    let names = store::names(conn, &signup.topics, &signup.programs).await?;
     if mails::confirmation(conn, desk, key, &signup, &names, now).await? {
         store::prolong(conn, signup.id, signup.expires_at).await?;
     }
     Ok(())
-}
-
-async fn names(conn: &mut PgConnection, topics: &[i64]) -> sqlx::Result<Vec<String>> {
-    Ok(store::topics(conn, topics).await?.into_iter().map(|topic| topic.name).collect())
 }

@@ -102,8 +102,8 @@ async fn decide(conn: &mut PgConnection, desk: &Desk<'_>, id: i64, now: Timestam
     let Some(signup) = store::signup(conn, id).await? else { return Ok(()) };
     let sent = mails::sent(conn, &signup).await?;
     if sent.confirmations == 1 && sent.handed_over && !store::left_since(conn, &signup).await? {
-        let topics = store::topics(conn, &signup.topics).await?.into_iter().map(|topic| topic.name).collect::<Vec<_>>();
-        mails::reminder(conn, desk, &key, &signup, &topics, now).await?;
+        let names = store::names(conn, &signup.topics, &signup.programs).await?;
+        mails::reminder(conn, desk, &key, &signup, &names, now).await?;
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ async fn forget(pool: &PgPool, id: i64, subscriber_id: i64, now: Timestamp) -> s
     tx.commit().await
 }
 
-// Who never confirmed anything and waits for nothing is no subscriber of ours. Her row stays as a number, and since she did not
+// Who never confirmed anything, no place on a waitlist either, and waits for nothing is no subscriber of ours. Her row stays as a number, and since she did not
 // ask for it nothing is suppressed: she may sign up again, or be imported. Whoever an operator imported stays his, also when he
 // asked her and she did not answer.
 async fn blank(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<()> {
@@ -137,7 +137,8 @@ async fn blank(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> s
         "UPDATE subscribers s SET address = NULL, address_key = NULL, name = NULL, zone = NULL, stage_date = NULL, language = NULL,
             paused_until = NULL, weekday = NULL, hour = NULL, erased_at = $2
          WHERE s.id = $1 AND s.erased_at IS NULL
-            AND NOT EXISTS (SELECT FROM entries e WHERE e.subscriber_id = $1 AND e.state NOT IN ('withdrawn', 'removed'))
+            AND NOT EXISTS (SELECT FROM entries e WHERE e.subscriber_id = $1
+                AND (e.confirmed_at IS NOT NULL OR e.state NOT IN ('withdrawn', 'removed')))
             AND NOT EXISTS (SELECT FROM signups u WHERE u.subscriber_id = $1 AND (u.outcome IS NULL OR u.wording IS NOT NULL))
             AND NOT EXISTS (SELECT FROM subscriptions n WHERE n.subscriber_id = $1 AND (n.standing <> 'unconfirmed'
                 OR NOT EXISTS (SELECT FROM signups u WHERE u.subscriber_id = $1 AND u.source <> 'import' AND n.topic_id = ANY(u.topics))))",

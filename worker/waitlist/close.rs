@@ -9,8 +9,12 @@ use super::{
     states::{EntryState, OfferState},
     store::{self, By, Event},
 };
-use crate::{base::time::to_db, delivery::transactional};
-use jiff::{SignedDuration, Timestamp};
+use crate::{
+    base::time::to_db,
+    delivery::{ledger, transactional},
+};
+use chrono::{DateTime, Utc};
+use jiff::Timestamp;
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -27,7 +31,9 @@ pub(super) enum Ending {
     Expired(Then),
     /// Something stands against mailing her; her place is kept until it is lifted.
     Suppressed(String),
-    /// The mail came back.
+    /// The relay says that there is no such address.
+    NoAddress(String),
+    /// The mail came back for another cause, or could not be made.
     Undeliverable(String),
     /// The mail was not handed over in time.
     NotSent,
@@ -45,13 +51,24 @@ pub(super) enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     /// To the back of the line.
-    Back,
+    Back(Place),
     /// She keeps her place.
     Keep,
     /// She missed too many.
     Removed,
     /// Nothing: a last call held no seat for her.
     LastCall,
+}
+
+/// The back of the line, when her offer ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Since when she stands there.
+    pub(super) since: Timestamp,
+    /// The priority that she has there.
+    pub(super) priority: i16,
+    /// Whether it was higher.
+    pub(super) lowered: bool,
 }
 
 /// An offer and its end.
@@ -69,12 +86,15 @@ pub(super) async fn close(conn: &mut PgConnection, program_id: i64, closings: &[
     }
     let owners: Vec<String> = closings.iter().map(|closing| mail::owner(closing.offer_id)).collect();
     if close_offers(conn, closings, now).await? != closings.len() as u64 {
-        // They were looked at under the lock that is still held: only a hand that came past it leads here.
+        // They were looked at under the lock that is still held. What the pump records does not wait for it, and ends what was to
+        // be accepted; else only a hand that came past it leads here.
         return Err(sqlx::Error::RowNotFound);
     }
-    move_entries(conn, program_id, closings, now).await?;
+    move_entries(conn, closings, now).await?;
     store::record(conn, &closings.iter().flat_map(events).collect::<Vec<_>>(), now).await?;
     transactional::cancel_all(conn, &owners, "the offer is closed", now).await?;
+    let out = closings.iter().filter(|closing| !closing.ending.entry_state().is_live()).map(|closing| closing.entry_id).collect::<Vec<_>>();
+    ledger::line::leave(conn, program_id, &out, now).await?;
     mail::send(conn, closings.iter().filter_map(|closing| letter(closing, now)).collect(), now).await?;
     if closings.iter().any(|closing| !matches!(closing.ending, Ending::Accepted { .. })) {
         store::wake(conn, program_id).await?;
@@ -82,29 +102,39 @@ pub(super) async fn close(conn: &mut PgConnection, program_id: i64, closings: &[
     Ok(())
 }
 
-/// Closes an opening before its time: revokes its open offers and tells these people; the seats that were accepted stay so.
-pub(super) async fn close_opening(
+/// Closes openings before their time: revokes their open offers and tells these people; the seats that were accepted stay so.
+pub(super) async fn close_openings(
     conn: &mut PgConnection,
     program_id: i64,
-    opening_id: i64,
+    openings: &[i64],
     because: &'static str,
     now: Timestamp,
 ) -> sqlx::Result<()> {
-    let open = sqlx::query!("SELECT id, entry_id FROM offers WHERE opening_id = $1 AND state = 'open' ORDER BY id", opening_id)
+    let open = sqlx::query!("SELECT id, entry_id FROM offers WHERE opening_id = ANY($1) AND state = 'open' ORDER BY id", openings)
         .fetch_all(&mut *conn)
         .await?;
     let closings: Vec<_> =
         open.iter().map(|row| Closing { offer_id: row.id, entry_id: row.entry_id, ending: Ending::Closed(because) }).collect();
     close(conn, program_id, &closings, now).await?;
     sqlx::query!(
-        "UPDATE openings SET state = 'closed', closed_at = $2, closed_because = $3 WHERE id = $1 AND state <> 'closed'",
-        opening_id,
+        "UPDATE openings SET state = 'closed', closed_at = $2, closed_because = $3 WHERE id = ANY($1) AND state <> 'closed'",
+        openings,
         to_db(now),
         because
     )
     .execute(conn)
     .await
     .map(drop)
+}
+
+impl Closing {
+    /// Where she stands now, if she went to the back of the line.
+    pub(super) fn back(&self) -> Option<Place> {
+        match self.ending {
+            Ending::Expired(Then::Back(place)) => Some(place),
+            _ => None,
+        }
+    }
 }
 
 impl Ending {
@@ -117,7 +147,7 @@ impl Ending {
         }
     }
 
-    fn entry_state(&self) -> EntryState {
+    pub(super) fn entry_state(&self) -> EntryState {
         match self {
             Self::Accepted { .. } => EntryState::Seated,
             Self::Declined | Self::Withdrew | Self::Erased => EntryState::Withdrawn,
@@ -131,7 +161,7 @@ impl Ending {
             Self::Accepted { .. } | Self::Declined | Self::Expired(_) => None,
             Self::Withdrew => Some("she left the waitlist".to_owned()),
             Self::Suppressed(kind) => Some(format!("suppressed: {kind}")),
-            Self::Undeliverable(why) => Some(format!("undeliverable: {why}")),
+            Self::NoAddress(why) | Self::Undeliverable(why) => Some(format!("undeliverable: {why}")),
             Self::NotSent => Some("undeliverable: not handed over in time".to_owned()),
             Self::Operator(reason) | Self::Removed(reason) => Some(reason.clone()),
             Self::Erased => Some("erased".to_owned()),
@@ -139,11 +169,11 @@ impl Ending {
         }
     }
 
-    /// Why nothing is offered to her by itself any more.
-    fn bar(&self) -> Option<&'static str> {
+    /// Why nothing is offered to her by itself any more. One fault of a relay is not to bar a whole line for good.
+    pub(super) fn bar(&self) -> Option<&'static str> {
         match self {
-            Self::Undeliverable(_) => Some("undeliverable"),
-            Self::NotSent => Some("not sent"),
+            Self::NoAddress(_) => Some("undeliverable"),
+            Self::Undeliverable(_) | Self::NotSent => Some("not sent"),
             Self::Operator(_) => Some("revoked"),
             _ => None,
         }
@@ -164,7 +194,7 @@ async fn close_offers(conn: &mut PgConnection, closings: &[Closing], now: Timest
         "UPDATE offers f SET state = c.state, closed_at = $4, reason = c.reason
         FROM unnest($1::bigint[], $2::text[], $3::text[]) AS c (id, state, reason)
         WHERE f.id = c.id AND f.state = 'open'
-            AND (c.state <> 'accepted' OR EXISTS (SELECT FROM offer_terms t WHERE t.offer_id = f.id AND t.over_at > $4))",
+            AND (c.state <> 'accepted' OR (SELECT t.over_at > $4 FROM offer_terms t WHERE t.offer_id = f.id))",
         &closings.iter().map(|c| c.offer_id).collect::<Vec<_>>(),
         &closings.iter().map(|c| c.ending.offer_state().as_str().to_owned()).collect::<Vec<_>>(),
         &closings.iter().map(|c| c.ending.reason()).collect::<Vec<_>>() as &[Option<String>],
@@ -175,26 +205,22 @@ async fn close_offers(conn: &mut PgConnection, closings: &[Closing], now: Timest
     Ok(done.rows_affected())
 }
 
-async fn move_entries(conn: &mut PgConnection, program_id: i64, closings: &[Closing], now: Timestamp) -> sqlx::Result<()> {
-    let back = |c: &Closing| matches!(c.ending, Ending::Expired(Then::Back));
-    let behind = match closings.iter().any(back) {
-        // Behind whoever stands last, who may have come at this very instant.
-        true => store::end_of_line(conn, program_id, now).await? + SignedDuration::from_micros(1),
-        false => now,
-    };
+async fn move_entries(conn: &mut PgConnection, closings: &[Closing], now: Timestamp) -> sqlx::Result<()> {
+    let missed = |c: &Closing| matches!(c.ending, Ending::Expired(Then::Back(_) | Then::Keep | Then::Removed));
     sqlx::query!(
-        "UPDATE entries e SET state = c.state, joined_at = CASE WHEN c.back THEN $6 ELSE e.joined_at END, misses = e.misses + c.missed::integer,
-            barred = c.barred, barred_at = CASE WHEN c.barred IS NOT NULL THEN $7::timestamptz END,
+        "UPDATE entries e SET state = c.state, joined_at = coalesce(c.since, e.joined_at), priority = coalesce(c.priority, e.priority),
+            misses = e.misses + c.missed::integer, barred = c.barred, barred_at = CASE WHEN c.barred IS NOT NULL THEN $7::timestamptz END,
             barred_in = CASE WHEN c.barred IS NOT NULL THEN (SELECT opening_id FROM offers f WHERE f.id = c.offer_id) END,
             closed_at = CASE WHEN c.state IN ('withdrawn', 'removed') THEN $7::timestamptz END
-        FROM unnest($1::bigint[], $2::text[], $3::boolean[], $4::boolean[], $5::text[], $8::bigint[]) AS c (id, state, back, missed, barred, offer_id)
+        FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::smallint[], $5::boolean[], $6::text[], $8::bigint[])
+            AS c (id, state, since, priority, missed, barred, offer_id)
         WHERE e.id = c.id",
         &closings.iter().map(|c| c.entry_id).collect::<Vec<_>>(),
         &closings.iter().map(|c| c.ending.entry_state().as_str().to_owned()).collect::<Vec<_>>(),
-        &closings.iter().map(back).collect::<Vec<_>>(),
-        &closings.iter().map(|c| matches!(c.ending, Ending::Expired(Then::Back | Then::Keep | Then::Removed))).collect::<Vec<_>>(),
+        &closings.iter().map(|c| c.back().map(|place| to_db(place.since))).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
+        &closings.iter().map(|c| c.back().map(|place| place.priority)).collect::<Vec<_>>() as &[Option<i16>],
+        &closings.iter().map(missed).collect::<Vec<_>>(),
         &closings.iter().map(|c| c.ending.bar().map(str::to_owned)).collect::<Vec<_>>() as &[Option<String>],
-        to_db(behind),
         to_db(now),
         &closings.iter().map(|c| c.offer_id).collect::<Vec<_>>()
     )
@@ -207,12 +233,11 @@ async fn move_entries(conn: &mut PgConnection, program_id: i64, closings: &[Clos
 fn events(closing: &Closing) -> impl Iterator<Item = Event<'_>> {
     let by = closing.ending.by();
     let reason = match &closing.ending {
-        Ending::Operator(reason) | Ending::Removed(reason) | Ending::Undeliverable(reason) | Ending::Suppressed(reason) => {
-            Some(reason.as_str())
-        }
+        Ending::Operator(reason) | Ending::Removed(reason) => Some(reason.as_str()),
+        Ending::NoAddress(reason) | Ending::Undeliverable(reason) | Ending::Suppressed(reason) => Some(reason.as_str()),
         Ending::NotSent => Some("not handed over in time"),
         Ending::Closed(because) => Some(*because),
-        Ending::Expired(Then::Back) => Some("to the back of the line"),
+        Ending::Expired(Then::Back(_)) => Some("to the back of the line"),
         Ending::Expired(Then::Keep) => Some("her place is kept"),
         _ => None,
     };
@@ -224,6 +249,11 @@ fn events(closing: &Closing) -> impl Iterator<Item = Event<'_>> {
         Ending::Expired(Then::Removed) => {
             Some(Event { offer_id, reason: Some("missed too many offers"), ..Event::new(closing.entry_id, "removed", by) })
         }
+        // The back of the line is behind every priority: whoever kept hers would be offered the same seat again and again.
+        Ending::Expired(Then::Back(Place { priority, lowered: true, .. })) => {
+            let reason = Some("let her offer run out");
+            Some(Event { offer_id, reason, priority: Some(priority), ..Event::new(closing.entry_id, "prioritised", by) })
+        }
         _ => None,
     };
     std::iter::once(first).chain(second)
@@ -232,7 +262,7 @@ fn events(closing: &Closing) -> impl Iterator<Item = Event<'_>> {
 fn letter(closing: &Closing, now: Timestamp) -> Option<Mail> {
     let (kind, more) = match &closing.ending {
         Ending::Accepted { next_text, next_link } => (Kind::Accepted, json!({ "next_text": next_text, "next_link": next_link })),
-        Ending::Expired(Then::Back) => (Kind::Expired, json!({ "then": "back" })),
+        Ending::Expired(Then::Back(_)) => (Kind::Expired, json!({ "then": "back" })),
         Ending::Expired(Then::Keep) => (Kind::Expired, json!({ "then": "keep" })),
         Ending::Expired(Then::Removed) => (Kind::Expired, json!({ "then": "removed" })),
         Ending::Closed(_) => (Kind::Closed, json!({})),

@@ -10,21 +10,20 @@ use super::{
     mail::{self, Kind, Mail},
     settle,
     states::{EntryState, ProgramState},
-    store::{self, By, EntryRow, Event},
+    store::{self, By, EntryRow, Event, retried},
 };
 use crate::{
-    base::{
-        acts,
-        time::{from_db, to_db},
-    },
-    delivery::transactional,
+    base::{acts, time::to_db},
+    delivery::{ledger, transactional},
 };
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::json;
 use sqlx::{Acquire, PgConnection};
 
-pub use super::line::place;
+pub use super::{
+    line::place,
+    listing::{Listed, addresses, list, of_address},
+};
 
 /// What a wish to join came to. The page says the same in every case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +128,10 @@ pub async fn confirm(conn: &mut PgConnection, entry_id: i64, now: Timestamp) -> 
 
 /// Takes somebody out at her own wish, whatever her entry's state: an open offer is declined, an accepted seat given back.
 pub async fn withdraw(conn: &mut PgConnection, entry_id: i64, now: Timestamp) -> Result<Left, WaitlistError> {
+    retried!(withdraw_once(conn, entry_id, now))
+}
+
+async fn withdraw_once(conn: &mut PgConnection, entry_id: i64, now: Timestamp) -> Result<Left, WaitlistError> {
     let mut tx = conn.begin().await?;
     let entry = hold(&mut tx, entry_id, now).await?;
     let left = leave(&mut tx, &entry, Leaving::Withdrew, now).await?;
@@ -138,6 +141,10 @@ pub async fn withdraw(conn: &mut PgConnection, entry_id: i64, now: Timestamp) ->
 
 /// Takes somebody out at an operator's word.
 pub async fn remove(conn: &mut PgConnection, entry_id: i64, reason: &str, now: Timestamp) -> Result<Left, WaitlistError> {
+    retried!(remove_once(conn, entry_id, reason, now))
+}
+
+async fn remove_once(conn: &mut PgConnection, entry_id: i64, reason: &str, now: Timestamp) -> Result<Left, WaitlistError> {
     let reason = store::given(reason)?;
     let mut tx = conn.begin().await?;
     let entry = hold(&mut tx, entry_id, now).await?;
@@ -149,12 +156,17 @@ pub async fn remove(conn: &mut PgConnection, entry_id: i64, reason: &str, now: T
 
 /// Moves somebody before, or behind, those of another priority; 0 is everybody's, the higher goes first.
 pub async fn prioritise(conn: &mut PgConnection, entry_id: i64, priority: i16, reason: &str, now: Timestamp) -> Result<(), WaitlistError> {
+    retried!(prioritise_once(conn, entry_id, priority, reason, now))
+}
+
+async fn prioritise_once(conn: &mut PgConnection, entry_id: i64, priority: i16, reason: &str, now: Timestamp) -> Result<(), WaitlistError> {
     let reason = store::given(reason)?;
     if !(-1000..=1000).contains(&priority) {
         return Err(WaitlistError::Invalid(format!("{priority} is no priority: expected -1000 to 1000, where the higher goes first")));
     }
     let mut tx = conn.begin().await?;
-    let entry = hold(&mut tx, entry_id, now).await?;
+    // Those who go to the back before this go behind the priorities that there were.
+    let entry = hold_all(&mut tx, entry_id, now).await?;
     if !entry.state.is_live() {
         return Err(WaitlistError::Entry { id: entry_id, state: entry.state, hint: "only somebody in the line can be moved" });
     }
@@ -168,6 +180,10 @@ pub async fn prioritise(conn: &mut PgConnection, entry_id: i64, priority: i16, r
 
 /// Lets somebody be offered seats again whose offer was revoked or could not be delivered; false when nothing barred her.
 pub async fn readmit(conn: &mut PgConnection, entry_id: i64, reason: &str, now: Timestamp) -> Result<bool, WaitlistError> {
+    retried!(readmit_once(conn, entry_id, reason, now))
+}
+
+async fn readmit_once(conn: &mut PgConnection, entry_id: i64, reason: &str, now: Timestamp) -> Result<bool, WaitlistError> {
     let reason = store::given(reason)?;
     let mut tx = conn.begin().await?;
     let entry = hold(&mut tx, entry_id, now).await?;
@@ -190,22 +206,22 @@ pub async fn readmit(conn: &mut PgConnection, entry_id: i64, reason: &str, now: 
 /// transaction of the suppression, so that no mail of such an offer is swept by a stop, and queued again by its undoing.
 pub async fn on_suppressed(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<usize> {
     let mut tx = conn.begin().await?;
-    let programs = sqlx::query_scalar!(
-        "SELECT DISTINCT f.program_id FROM offers f JOIN entries e ON e.id = f.entry_id WHERE e.subscriber_id = $1 AND f.state = 'open' ORDER BY 1",
+    let offers = sqlx::query!(
+        "SELECT f.program_id, f.entry_id FROM offers f JOIN entries e ON e.id = f.entry_id WHERE e.subscriber_id = $1 AND f.state = 'open' ORDER BY 1",
         subscriber_id
     )
     .fetch_all(&mut *tx)
     .await?;
-    for program_id in &programs {
-        store::hold(&mut tx, *program_id).await?;
+    for offer in &offers {
+        store::hold(&mut tx, offer.program_id).await?;
         // Whoever is suppressed has no offer: settling finds that out by itself, here and everywhere.
-        settle::settle(&mut tx, *program_id, now).await?;
+        settle::settle_own(&mut tx, offer.program_id, offer.entry_id, now).await?;
     }
     tx.commit().await?;
-    Ok(programs.len())
+    Ok(offers.len())
 }
 
-/// Before a person is erased: withdraws all her entries, frees what she held, and forgets what operators wrote about her; how many.
+/// Before a person is erased: withdraws all her entries, frees what she held, and forgets what operators and relays said of her; how many.
 pub async fn on_erased(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<usize> {
     let mut tx = conn.begin().await?;
     let entries = sqlx::query!("SELECT id, program_id FROM entries WHERE subscriber_id = $1 ORDER BY program_id, id", subscriber_id)
@@ -213,7 +229,10 @@ pub async fn on_erased(conn: &mut PgConnection, subscriber_id: i64, now: Timesta
         .await?;
     let mut left = 0;
     for row in &entries {
-        let Some(entry) = hold_in(&mut tx, row.program_id, row.id, now).await? else { continue };
+        store::hold(&mut tx, row.program_id).await?;
+        sqlx::query!("SELECT id FROM entries WHERE id = $1 FOR NO KEY UPDATE", row.id).fetch_optional(&mut *tx).await?;
+        settle::settle_own(&mut tx, row.program_id, row.id, now).await?;
+        let Some(entry) = store::entry(&mut tx, row.id).await? else { continue };
         left += usize::from(leave(&mut tx, &entry, Leaving::Erased, now).await?.changed);
     }
     forget(&mut tx, &entries.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
@@ -221,11 +240,13 @@ pub async fn on_erased(conn: &mut PgConnection, subscriber_id: i64, now: Timesta
     Ok(left)
 }
 
-/// Ends the entries that were asked for before `before` and never confirmed; how many.
+/// Ends the entries that were asked for before `before`, were never confirmed and cannot be any more; how many.
 pub async fn forget_unconfirmed(conn: &mut PgConnection, before: Timestamp, now: Timestamp) -> sqlx::Result<usize> {
     let mut tx = conn.begin().await?;
     let ended = sqlx::query_scalar!(
-        "UPDATE entries SET state = 'removed', closed_at = $2 WHERE state = 'unconfirmed' AND asked_at <= $1 RETURNING id",
+        "UPDATE entries e SET state = 'removed', closed_at = $2 WHERE state = 'unconfirmed' AND asked_at <= $1
+            AND NOT EXISTS (SELECT FROM signups g WHERE g.subscriber_id = e.subscriber_id AND g.outcome IS NULL AND e.program_id = ANY (g.programs))
+        RETURNING id",
         to_db(before),
         to_db(now)
     )
@@ -233,58 +254,9 @@ pub async fn forget_unconfirmed(conn: &mut PgConnection, before: Timestamp, now:
     .await?;
     let event = |id: &i64| Event { reason: Some("never confirmed"), ..Event::new(*id, "removed", By::Rule) };
     store::record(&mut tx, &ended.iter().map(event).collect::<Vec<_>>(), now).await?;
+    forget(&mut tx, &ended).await?;
     tx.commit().await?;
     Ok(ended.len())
-}
-
-/// Somebody in a program's line, or who was.
-#[derive(Debug, Clone, Serialize)]
-pub struct Listed {
-    /// Her entry.
-    pub entry: i64,
-    /// Her address; none for whoever was erased.
-    pub email: Option<String>,
-    /// Where it stands.
-    pub state: EntryState,
-    /// Her place, where she waits; the unconfirmed have none yet.
-    pub place: Option<i64>,
-    /// Her priority.
-    pub priority: i16,
-    /// Since when she stands where she stands.
-    pub joined_at: Timestamp,
-    /// Offers that she let run out.
-    pub misses: i16,
-    /// Why nothing is offered to her, in the latest opening.
-    pub passed_over: Option<String>,
-}
-
-/// The entries of a program in the order of the line, those in `state` or all live ones; at most `limit`.
-pub async fn list(conn: &mut PgConnection, program_id: i64, state: Option<EntryState>, limit: i64) -> sqlx::Result<Vec<Listed>> {
-    let rows = sqlx::query!(
-        r#"SELECT e.id, s.address, e.state AS "state: EntryState", e.priority, e.joined_at, e.misses,
-            CASE WHEN e.state = 'waiting' THEN row_number() OVER (PARTITION BY e.state = 'waiting' ORDER BY -e.priority, e.joined_at, e.id) END AS place,
-            (SELECT l.passed_over FROM opening_line l WHERE l.entry_id = e.id AND l.program_id = e.program_id
-                AND l.opening_id = (SELECT o.id FROM openings o WHERE o.program_id = e.program_id ORDER BY o.number DESC LIMIT 1)) AS passed_over
-        FROM entries e JOIN subscribers s ON s.id = e.subscriber_id
-        WHERE e.program_id = $1 AND ($2::text IS NULL AND e.state NOT IN ('withdrawn', 'removed') OR e.state = $2)
-        ORDER BY -e.priority, e.joined_at, e.id LIMIT $3"#,
-        program_id,
-        state.map(EntryState::as_str),
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    let listed = rows.into_iter().map(|row| Listed {
-        entry: row.id,
-        email: row.address,
-        state: row.state,
-        place: row.place,
-        priority: row.priority,
-        joined_at: from_db(row.joined_at),
-        misses: row.misses,
-        passed_over: row.passed_over,
-    });
-    Ok(listed.collect())
 }
 
 /// How somebody leaves.
@@ -298,18 +270,26 @@ pub(super) async fn find(conn: &mut PgConnection, entry_id: i64) -> Result<Entry
     store::entry(conn, entry_id).await?.ok_or(WaitlistError::Unknown { what: "entry", id: entry_id })
 }
 
-/// Locks the openings of an entry's program, settles them, and reads the entry as it is then.
+/// Locks the openings of an entry's program, settles her own offer, and reads the entry as it is then.
 pub(super) async fn hold(conn: &mut PgConnection, entry_id: i64, now: Timestamp) -> Result<EntryRow, WaitlistError> {
-    let program_id = find(conn, entry_id).await?.program_id;
-    hold_in(conn, program_id, entry_id, now).await?.ok_or(WaitlistError::Unknown { what: "entry", id: entry_id })
+    let program_id = lock(conn, entry_id).await?;
+    settle::settle_own(conn, program_id, entry_id, now).await?;
+    find(conn, entry_id).await
 }
 
-async fn hold_in(conn: &mut PgConnection, program_id: i64, entry_id: i64, now: Timestamp) -> sqlx::Result<Option<EntryRow>> {
+/// The same, and settles all offers of the program, for acts that reach others too.
+pub(super) async fn hold_all(conn: &mut PgConnection, entry_id: i64, now: Timestamp) -> Result<EntryRow, WaitlistError> {
+    let program_id = lock(conn, entry_id).await?;
+    settle::settle(conn, program_id, now).await?;
+    find(conn, entry_id).await
+}
+
+async fn lock(conn: &mut PgConnection, entry_id: i64) -> Result<i64, WaitlistError> {
+    let program_id = find(conn, entry_id).await?.program_id;
     store::hold(conn, program_id).await?;
     // A program without openings has no row to hold them by: then the entry alone is held.
     sqlx::query!("SELECT id FROM entries WHERE id = $1 FOR NO KEY UPDATE", entry_id).fetch_optional(&mut *conn).await?;
-    settle::settle(conn, program_id, now).await?;
-    store::entry(conn, entry_id).await
+    Ok(program_id)
 }
 
 /// Frees an accepted seat, exactly once; the entry is the caller's to move.
@@ -327,7 +307,7 @@ pub(super) async fn give_seat_back(conn: &mut PgConnection, entry: &EntryRow, by
     }
     store::record(conn, &[Event { offer_id: Some(offer_id), ..Event::new(entry.id, "given_back", by) }], now).await?;
     transactional::cancel(conn, &mail::owner(offer_id), "the seat was given back", now).await?;
-    store::restate(conn, entry.program_id).await?;
+    store::restate(conn, entry.program_id, now).await?;
     store::wake(conn, entry.program_id).await?;
     Ok(true)
 }
@@ -349,7 +329,7 @@ pub(super) async fn leave(conn: &mut PgConnection, entry: &EntryRow, leaving: Le
     if !entry.state.is_live() {
         return Ok(Left { changed: false, freed: false });
     }
-    transactional::cancel(conn, &format!("entry:{}", entry.id), "she is not on the waitlist any more", now).await?;
+    cancel_mails(conn, entry.id, now).await?;
     if let (EntryState::Offered, Some(offer_id)) = (entry.state, entry.offer_id) {
         let ending = match leaving {
             Leaving::Withdrew => Ending::Withdrew,
@@ -373,21 +353,40 @@ pub(super) async fn leave(conn: &mut PgConnection, entry: &EntryRow, leaving: Le
     )
     .execute(&mut *conn)
     .await?;
-    store::record(conn, &[Event { reason, ..Event::new(entry.id, what, by) }], now).await?;
+    store::record(&mut *conn, &[Event { reason, ..Event::new(entry.id, what, by) }], now).await?;
+    ledger::line::leave(conn, entry.program_id, &[entry.id], now).await?;
     Ok(Left { changed: true, freed })
 }
 
-// Reasons were written by operators and may say who she is. That something was done stays.
+// Whatever still waits to tell her of her place, or of what became of an offer.
+async fn cancel_mails(conn: &mut PgConnection, entry_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    let offers = sqlx::query_scalar!("SELECT id FROM offers WHERE entry_id = $1", entry_id).fetch_all(&mut *conn).await?;
+    let owners: Vec<String> = offers.into_iter().map(mail::owner).chain([format!("entry:{entry_id}")]).collect();
+    transactional::cancel_all(conn, &owners, "she is not on the waitlist any more", now).await.map(drop)
+}
+
+// What operators wrote and what relays replied may say who she is. That something was done, and whether a mail left, stays.
 async fn forget(conn: &mut PgConnection, entries: &[i64]) -> sqlx::Result<()> {
     sqlx::query("SELECT set_config('tidings.erasing', 'on', true)").execute(&mut *conn).await?;
     sqlx::query!(
-        "UPDATE entry_events SET reason = '(erased)' WHERE entry_id = ANY($1) AND by = 'operator' AND reason IS NOT NULL",
+        "UPDATE entry_events SET reason = '(erased)' WHERE entry_id = ANY($1) AND (by = 'operator' OR what = 'revoked') AND reason IS NOT NULL",
         entries
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!("UPDATE operator_acts SET detail = '(erased)' WHERE subject = 'entry' AND subject_id = ANY($1)", entries)
-        .execute(conn)
-        .await
-        .map(drop)
+    sqlx::query!(
+        "UPDATE offers SET reason = CASE WHEN reason LIKE 'undeliverable: %' THEN 'undeliverable: (erased)' ELSE '(erased)' END
+        WHERE entry_id = ANY($1) AND state = 'revoked' AND reason <> 'erased'",
+        entries
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE operator_acts SET detail = '(erased)' WHERE subject = 'entry' AND subject_id = ANY($1)
+            OR subject = 'offer' AND subject_id IN (SELECT id FROM offers WHERE entry_id = ANY($1))",
+        entries
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query("SELECT set_config('tidings.erasing', 'off', true)").execute(conn).await.map(drop)
 }

@@ -1,16 +1,17 @@
 //! Why an act on a program, an opening, an entry or an offer was refused: each a sentence that names it and says what to do.
 
 use super::states::{EntryState, OfferState, OpeningState};
+use crate::base::near::nearest;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitlistError {
     /// No program bears the slug.
-    #[error("there is no program `{slug}`; {}", these(existing))]
+    #[error("there is no program `{slug}`; {}", meant(slug, existing))]
     UnknownProgram {
         /// What was asked for.
         slug: String,
-        /// The slugs that there are.
+        /// The slugs that there are, the latest first.
         existing: Vec<String>,
     },
     /// The program has no such opening.
@@ -46,7 +47,7 @@ pub enum WaitlistError {
         differs: &'static str,
     },
     /// Nobody can join any more.
-    #[error("the waitlist of `{0}` is closed")]
+    #[error("program `{0}` is closed: nobody can join it, and no seats are opened")]
     ProgramClosed(String),
     /// The opening's state does not allow it.
     #[error("opening {number} is {state}: {hint}")]
@@ -76,6 +77,14 @@ pub enum WaitlistError {
         /// Its state.
         state: OfferState,
     },
+    /// Nobody of this address is in a line.
+    #[error("{address} waits for {}", waits(programs))]
+    NotOne {
+        /// The address, as it was typed.
+        address: String,
+        /// The programs that she waits for: none, or several.
+        programs: Vec<String>,
+    },
     /// She cannot be offered a seat.
     #[error("entry {id} cannot be offered a seat ({why}): `tidings entry list` says why each is passed over")]
     NotEligible {
@@ -100,11 +109,23 @@ pub enum WaitlistError {
     Database(#[from] sqlx::Error),
 }
 
-fn these(slugs: &[String]) -> String {
+fn meant(slug: &str, slugs: &[String]) -> String {
+    if let Some(near) = nearest(slug, slugs.iter().map(String::as_str)) {
+        return format!("did you mean `{near}`?");
+    }
+    // The latest, and not all of many.
+    let slugs = &slugs[..slugs.len().min(8)];
     let quoted: Vec<String> = slugs.iter().map(|slug| format!("`{slug}`")).collect();
     match quoted.as_slice() {
         [] => "make one with `tidings program create SLUG --name NAME`".to_owned(),
         [one] => format!("the only one is {one}"),
         [first @ .., last] => format!("there are {} and {last}", first.join(", ")),
+    }
+}
+
+fn waits(programs: &[String]) -> String {
+    match programs {
+        [] => "no program: `tidings entry list PROGRAM` lists those who do".to_owned(),
+        several => format!("several programs: name one of them with --program ({})", several.join(", ")),
     }
 }

@@ -23,7 +23,10 @@ pub(super) const AT_ONCE: i64 = 1_000;
 pub(super) async fn give(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sqlx::Result<(u64, bool)> {
     let (mut given, mut more) = (0, false);
     for opening in opening::of_program(conn, program_id).await? {
-        let seats = free_seats(conn, &opening).await?.min(AT_ONCE);
+        let mut seats = free_seats(conn, &opening).await?.min(AT_ONCE);
+        if let Some(until) = if seats > 0 { halted_until(conn, opening.id).await? } else { None } {
+            seats = probe(program_id, &opening, until, now);
+        }
         if seats <= 0 {
             continue;
         }
@@ -34,6 +37,20 @@ pub(super) async fn give(conn: &mut PgConnection, program_id: i64, now: Timestam
     }
     remind(conn, program_id, now).await?;
     Ok((given, more))
+}
+
+/// Until when an opening offers nothing by itself, because the mails of its last offers did not leave; none: it goes on.
+pub(super) async fn halted_until(conn: &mut PgConnection, opening_id: i64) -> sqlx::Result<Option<Timestamp>> {
+    let until = sqlx::query_scalar!("SELECT opening_halted_until($1)", opening_id).fetch_one(conn).await?;
+    Ok(until.map(from_db))
+}
+
+// One offer is tried when the hour has come.
+fn probe(program_id: i64, opening: &Opening, until: Timestamp, now: Timestamp) -> i64 {
+    let tried = i64::from(until <= now);
+    let number = opening.number;
+    tracing::warn!(program = program_id, opening = number, %until, tried, "the mails of the last offers of an opening did not leave: one an hour is tried");
+    tried
 }
 
 /// How many offers an opening can give now. A last call gives everyone one, as long as a seat is left.
@@ -120,11 +137,10 @@ async fn insert_offers(
 // Once the offer's clock runs: when to remind is known only then. An offer shorter than the time before its end has none.
 async fn remind(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sqlx::Result<()> {
     let rows = sqlx::query!(
-        r#"SELECT t.offer_id AS "offer_id!", t.entry_id AS "entry_id!", t.expires_at AS "expires_at!", o.remind_before_seconds
+        r#"SELECT t.offer_id AS "offer_id!", t.entry_id AS "entry_id!", t.expires_at AS "expires_at!", o.mode, o.remind_before_seconds
         FROM offer_terms t JOIN openings o ON o.id = t.opening_id
         WHERE t.program_id = $1 AND t.state = 'open' AND t.over_at > $2 AND o.remind_before_seconds > 0
-            AND t.expires_at - make_interval(secs => o.remind_before_seconds) > t.handed_over_at
-            AND NOT EXISTS (SELECT FROM transactional r WHERE r.owner = 'offer:' || t.offer_id AND r.kind = 'offer_reminder')
+            AND t.expires_at - make_interval(secs => o.remind_before_seconds) > t.handed_over_at AND t.reminded IS NULL
         ORDER BY t.offer_id"#,
         program_id,
         to_db(now)
@@ -137,7 +153,7 @@ async fn remind(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sql
             kind: Kind::Reminder,
             entry_id: row.entry_id,
             offer_id: Some(row.offer_id),
-            more: json!({ "expires": expires }),
+            more: json!({ "mode": row.mode, "expires": expires }),
             due_at: expires - jiff::SignedDuration::from_secs(row.remind_before_seconds.into()),
             valid_until: expires,
         }

@@ -8,7 +8,7 @@ use crate::base::time::{from_db, to_db};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashSet};
 
 /// An offer keeps so many of those who were passed over by name, and the number of all.
 pub const NAMED: usize = 100;
@@ -17,6 +17,7 @@ pub const NAMED: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Candidate {
     /// Her entry.
+    #[serde(rename = "entry")]
     pub entry_id: i64,
     /// Her place in the line, from 1.
     pub rank: i32,
@@ -63,7 +64,9 @@ pub(super) async fn select(conn: &mut PgConnection, program_id: i64, opening_id:
         (Reach::Whole, _) if (heads.len() as i64) < seats => None,
         (_, last) => last.map(|head| head.place),
     };
-    let passed = passed(conn, program_id, opening_id, up_to).await?;
+    let chosen: HashSet<i64> = heads.iter().map(|head| head.place.2).collect();
+    let mut passed = passed(conn, program_id, opening_id, up_to).await?;
+    passed.retain(|one| !chosen.contains(&one.place.2));
     Ok(merge(&heads, &passed))
 }
 
@@ -159,14 +162,15 @@ async fn heads(conn: &mut PgConnection, program_id: i64, opening_id: i64, seats:
     Ok(rows.into_iter().map(|row| Head { place: Place(Reverse(row.priority), from_db(row.joined_at), row.entry_id) }).collect())
 }
 
-// Two ranges of two partial indexes, up to the last who is offered a seat.
+// Two ranges of two partial indexes, up to the last who is offered a seat; the chosen are among them. Whoever became able
+// between the two statements, as by a suppression that was lifted, is named too: nobody is passed over in silence.
 async fn passed(conn: &mut PgConnection, program_id: i64, opening_id: i64, up_to: Option<Place>) -> sqlx::Result<Vec<Passed>> {
     let Place(Reverse(priority), joined_at, id) = up_to.unwrap_or(BEHIND_ALL);
     let rows = sqlx::query!(
         r#"SELECT entry_id AS "entry_id!", priority AS "priority!", joined_at AS "joined_at!", passed_over AS "why!", false AS "waits!", turn FROM opening_line
         WHERE opening_id = $1 AND program_id = $2 AND state = 'unconfirmed' AND (turn, joined_at, entry_id) < (-$3::smallint, $4, $5)
-        UNION ALL SELECT entry_id, priority, joined_at, passed_over, true, turn FROM opening_line
-        WHERE opening_id = $1 AND program_id = $2 AND state = 'waiting' AND passed_over IS NOT NULL
+        UNION ALL SELECT entry_id, priority, joined_at, coalesce(passed_over, 'became able a moment later'), true, turn FROM opening_line
+        WHERE opening_id = $1 AND program_id = $2 AND state = 'waiting'
             AND (turn, joined_at, entry_id) < (-$3::smallint, $4, $5)
         ORDER BY 6, 3, 1"#,
         opening_id,

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `joined` | `entry:ID` | place |
 //! | `offer` | `offer:ID` | offer, opening, mode, offer_for_seconds, ends (the enrolment's end, or null) |
-//! | `offer_reminder` | `offer:ID` | offer, opening, expires |
+//! | `offer_reminder` | `offer:ID` | offer, opening, mode, expires |
 //! | `expired` | `offer:ID` | offer, opening, then: `back`, `keep` or `removed` |
 //! | `accepted` | `offer:ID` | offer, opening, next_text, next_link (or null) |
 //! | `closed` | `offer:ID` | offer, opening |
@@ -15,7 +15,10 @@
 //! An offer's mail prints min(first mark, or rendering where there was none, + offer_for_seconds, ends), cut to the minute: a
 //! later attempt must not print a later time than the clock of the offer knows.
 
-use crate::delivery::transactional::{self, Basis, Transactional};
+use crate::{
+    base::time::from_db,
+    delivery::transactional::{self, Basis, Change, Transactional},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -97,6 +100,32 @@ pub(super) async fn send(conn: &mut PgConnection, mails: Vec<Mail>, now: Timesta
         })
         .collect();
     transactional::enqueue_all(conn, &mails, now).await.map(drop)
+}
+
+/// Puts right what unmarked mails of a program's open offers say of their ends, after its terms changed.
+pub(super) async fn tell_new_ends(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    let rows = sqlx::query!(
+        r#"SELECT t.offer_id AS "offer_id!", t.offered_at AS "offered_at!", t.ends_at, t.expires_at, o.remind_before_seconds
+        FROM offer_terms t JOIN openings o ON o.id = t.opening_id WHERE t.program_id = $1 AND t.state = 'open' ORDER BY t.offer_id"#,
+        program_id
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let changes = rows.iter().flat_map(|row| {
+        let (ends, worth_sending) = (row.ends_at.map(from_db), from_db(row.offered_at) + OFFERS_FOR);
+        let valid_until = ends.map_or(worth_sending, |end| end.min(worth_sending));
+        let offer =
+            Change { owner: owner(row.offer_id), kind: Kind::Offer.as_str(), context: json!({ "ends": ends }), due_at: None, valid_until };
+        let reminder = row.expires_at.map(from_db).map(|expires| Change {
+            owner: owner(row.offer_id),
+            kind: Kind::Reminder.as_str(),
+            context: json!({ "expires": expires }),
+            due_at: Some(now.max(expires - SignedDuration::from_secs(row.remind_before_seconds.into()))),
+            valid_until: expires,
+        });
+        std::iter::once(offer).chain(reminder)
+    });
+    transactional::change_all(conn, &changes.collect::<Vec<_>>()).await.map(drop)
 }
 
 fn made(mail: Mail, known: &HashMap<i64, Known>) -> Option<(String, i64, Value, Mail)> {

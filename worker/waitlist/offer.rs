@@ -9,7 +9,7 @@ use super::{
     entry::{self, Leaving},
     give, line, opening, settle,
     states::{EntryState, Mode, OfferState, OpeningState},
-    store::{self, OfferRow},
+    store::{self, OfferRow, retried},
 };
 use crate::{
     audience::store as audience,
@@ -79,7 +79,7 @@ pub struct Offer {
     pub mode: Mode,
     /// What the offer is now, by its clock.
     pub state: OfferState,
-    /// Why it was revoked.
+    /// Why it was revoked; of a declined one, that she left the waitlist.
     pub reason: Option<String>,
     /// Until when it holds; none while its mail was not handed over.
     pub expires_at: Option<Timestamp>,
@@ -95,12 +95,15 @@ pub struct Offer {
 
 /// Accepts an offer for whom it was made to.
 pub async fn accept(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Result<Acceptance, WaitlistError> {
+    retried!(accept_once(conn, offer_id, now))
+}
+
+async fn accept_once(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Result<Acceptance, WaitlistError> {
     let mut tx = conn.begin().await?;
     let offer = hold(&mut tx, offer_id, now).await?;
-    let acceptance = match (offer.state, over(&offer)) {
-        (OfferState::Open, _) => take(&mut tx, &offer, now).await?,
-        (_, Some(over)) => Acceptance::Over(over),
-        (_, None) => Acceptance::AlreadyAccepted,
+    let acceptance = match answer(&offer) {
+        Some(answer) => answer,
+        None => take(&mut tx, &offer, now).await?,
     };
     // What was settled on the way stands, whoever won.
     tx.commit().await?;
@@ -109,6 +112,10 @@ pub async fn accept(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> R
 
 /// Declines an offer: the seat goes to the next, and she is out of the line.
 pub async fn decline(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Result<Refusal, WaitlistError> {
+    retried!(decline_once(conn, offer_id, now))
+}
+
+async fn decline_once(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Result<Refusal, WaitlistError> {
     let mut tx = conn.begin().await?;
     let offer = hold(&mut tx, offer_id, now).await?;
     let refusal = match (offer.state, over(&offer)) {
@@ -125,6 +132,10 @@ pub async fn decline(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> 
 
 /// Gives an accepted seat back: exactly one becomes free, and she is out of the line; false when it was not hers any more.
 pub async fn give_back(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Result<bool, WaitlistError> {
+    retried!(give_back_once(conn, offer_id, now))
+}
+
+async fn give_back_once(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Result<bool, WaitlistError> {
     let offer = find(conn, offer_id).await?;
     let mut tx = conn.begin().await?;
     let row = entry::hold(&mut tx, offer.entry_id, now).await?;
@@ -136,6 +147,10 @@ pub async fn give_back(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -
 
 /// Takes an open offer back at an operator's word: her place is kept, and nothing is offered to her until an operator acts.
 pub async fn revoke(conn: &mut PgConnection, offer_id: i64, reason: &str, now: Timestamp) -> Result<(), WaitlistError> {
+    retried!(revoke_once(conn, offer_id, reason, now))
+}
+
+async fn revoke_once(conn: &mut PgConnection, offer_id: i64, reason: &str, now: Timestamp) -> Result<(), WaitlistError> {
     let reason = store::given(reason)?;
     let mut tx = conn.begin().await?;
     let offer = hold(&mut tx, offer_id, now).await?;
@@ -157,10 +172,21 @@ pub async fn give(
     reason: &str,
     now: Timestamp,
 ) -> Result<i64, WaitlistError> {
+    retried!(give_once(conn, slug, number, entry_id, reason, now))
+}
+
+async fn give_once(
+    conn: &mut PgConnection,
+    slug: &str,
+    number: Option<i32>,
+    entry_id: i64,
+    reason: &str,
+    now: Timestamp,
+) -> Result<i64, WaitlistError> {
     let reason = store::given(reason)?;
     let mut tx = conn.begin().await?;
     let opening = opening::find(&mut tx, slug, number).await?;
-    let entry = entry::hold(&mut tx, entry_id, now).await?;
+    let entry = entry::hold_all(&mut tx, entry_id, now).await?;
     let opening = opening::find(&mut tx, slug, Some(opening.number)).await?;
     if entry.program_id != opening.program_id {
         return Err(WaitlistError::NotEligible { id: entry_id, why: format!("she waits for another program than {slug}") });
@@ -209,7 +235,7 @@ pub async fn show(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Res
         opening: row.number,
         mode: row.mode,
         state: row.state,
-        reason: row.reason.filter(|_| row.state == OfferState::Revoked),
+        reason: row.reason.filter(|_| matches!(row.state, OfferState::Revoked | OfferState::Declined)),
         expires_at: row.expires_at.map(from_db),
         ends_at: row.ends_at.map(from_db),
         given_back: row.given_back,
@@ -223,10 +249,19 @@ async fn find(conn: &mut PgConnection, offer_id: i64) -> Result<OfferRow, Waitli
 }
 
 async fn hold(conn: &mut PgConnection, offer_id: i64, now: Timestamp) -> Result<OfferRow, WaitlistError> {
-    let program_id = find(conn, offer_id).await?.program_id;
-    store::hold(conn, program_id).await?;
-    settle::settle(conn, program_id, now).await?;
+    let offer = find(conn, offer_id).await?;
+    store::hold(conn, offer.program_id).await?;
+    settle::settle_own(conn, offer.program_id, offer.entry_id, now).await?;
     find(conn, offer_id).await
+}
+
+// What is answered to whoever would accept an offer that is not open; none: it is.
+fn answer(offer: &OfferRow) -> Option<Acceptance> {
+    match (offer.state, over(offer)) {
+        (OfferState::Open, _) => None,
+        (_, Some(over)) => Some(Acceptance::Over(over)),
+        (_, None) => Some(Acceptance::AlreadyAccepted),
+    }
 }
 
 // An offer that holds a seat brings it along; in a last call one must be free.
@@ -240,8 +275,16 @@ async fn take(conn: &mut PgConnection, offer: &OfferRow, now: Timestamp) -> Resu
     if !offer.reserving && give::taken(conn, offer.opening_id).await? >= i64::from(row.seats) {
         return Ok(Acceptance::Full);
     }
-    end(conn, offer, Ending::Accepted { next_text: row.next_text, next_link: row.next_link }, now).await?;
-    store::restate(conn, offer.program_id).await?;
+    match end(conn, offer, Ending::Accepted { next_text: row.next_text, next_link: row.next_link }, now).await {
+        Ok(()) => {}
+        // Its mail came back since it was looked at: no lock keeps the pump from recording that.
+        Err(sqlx::Error::RowNotFound) => {
+            settle::settle_own(conn, offer.program_id, offer.entry_id, now).await?;
+            return Ok(answer(&find(conn, offer.id).await?).ok_or(sqlx::Error::RowNotFound)?);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    store::restate(conn, offer.program_id, now).await?;
     Ok(Acceptance::Accepted)
 }
 

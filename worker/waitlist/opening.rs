@@ -6,9 +6,10 @@
 use super::{
     WaitlistError, close, give,
     line::{self, Reach, Selection},
-    program, settle,
+    program::{self, Program},
+    settle,
     states::{AfterExpiry, Mode, OpeningState, ProgramState},
-    store,
+    store::{self, retried},
 };
 use crate::base::{
     acts,
@@ -75,6 +76,8 @@ pub struct Opening {
     pub remind_before: SignedDuration,
     /// What follows a missed offer, if not what the program says.
     pub after_expiry: Option<AfterExpiry>,
+    /// When every seat was accepted for the first time.
+    pub filled_at: Option<Timestamp>,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
     /// Why.
@@ -103,6 +106,10 @@ pub struct Seats {
 
 /// Settles what time has ended in a program, and offers its free seats to those who are next; the reminders of running offers too.
 pub async fn advance(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> Result<Advanced, WaitlistError> {
+    retried!(advance_once(conn, program_id, now))
+}
+
+async fn advance_once(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> Result<Advanced, WaitlistError> {
     let mut tx = conn.begin().await?;
     store::hold(&mut tx, program_id).await?;
     settle::settle(&mut tx, program_id, now).await?;
@@ -121,11 +128,15 @@ pub async fn due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i6
         WHERE o.state <> 'closed' AND (o.state = 'scheduled' AND o.opens_at <= $1 OR least(o.ends_at, p.enrolment_ends_at, p.starts_at) <= $1)
         UNION SELECT t.program_id FROM offer_terms t JOIN openings o ON o.id = t.opening_id WHERE t.state = 'open' AND (t.over_at <= $1
             OR o.remind_before_seconds > 0 AND t.expires_at - make_interval(secs => o.remind_before_seconds) > t.handed_over_at
-                AND NOT EXISTS (SELECT FROM transactional r WHERE r.owner = 'offer:' || t.offer_id AND r.kind = 'offer_reminder'))
-        UNION SELECT o.program_id FROM openings o WHERE o.state = 'open' AND o.mode <> 'notify-all'
-            AND o.seats > (SELECT count(*) FROM offers f WHERE f.opening_id = o.id AND f.given_back_at IS NULL
-                AND (f.state = 'accepted' OR f.state = 'open' AND f.reserving))
-            AND EXISTS (SELECT FROM opening_line l WHERE l.opening_id = o.id AND l.program_id = o.program_id AND l.state = 'waiting' AND l.passed_over IS NULL)
+                AND t.reminded IS NULL)
+        UNION SELECT b.program_id FROM (SELECT program_id, opening_id, min(barred_at) AS since FROM not_sent GROUP BY program_id, opening_id) b
+            WHERE offer_mail_taken_at(b.opening_id, b.since) IS NOT NULL
+        UNION SELECT o.program_id FROM openings o WHERE o.state = 'open' AND o.mode <> 'notify-all' AND CASE
+            WHEN o.seats > (SELECT count(*) FROM offers f WHERE f.opening_id = o.id AND f.given_back_at IS NULL
+                AND (f.state = 'accepted' OR f.state = 'open' AND f.reserving)) AND coalesce(opening_halted_until(o.id) <= $1, true)
+            -- In the order of the line, to the first of them and no further.
+            THEN (SELECT l.entry_id FROM opening_line l WHERE l.opening_id = o.id AND l.program_id = o.program_id AND l.state = 'waiting'
+                AND l.passed_over IS NULL ORDER BY l.turn, l.joined_at, l.entry_id LIMIT 1) IS NOT NULL END
         ORDER BY 1"#,
         to_db(now)
     )
@@ -135,6 +146,10 @@ pub async fn due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i6
 
 /// Makes an opening, and offers its seats at once if its time has come; false when the very same exists already.
 pub async fn create(conn: &mut PgConnection, slug: &str, new: &NewOpening, now: Timestamp) -> Result<(Opening, bool), WaitlistError> {
+    retried!(create_once(conn, slug, new, now))
+}
+
+async fn create_once(conn: &mut PgConnection, slug: &str, new: &NewOpening, now: Timestamp) -> Result<(Opening, bool), WaitlistError> {
     let mut tx = conn.begin().await?;
     let (opening, made) = insert(&mut tx, slug, new, now).await?;
     if made {
@@ -173,14 +188,24 @@ pub async fn change_seats(
     by: i32,
     now: Timestamp,
 ) -> Result<Seats, WaitlistError> {
+    retried!(change_seats_once(conn, slug, number, by, now))
+}
+
+async fn change_seats_once(
+    conn: &mut PgConnection,
+    slug: &str,
+    number: Option<i32>,
+    by: i32,
+    now: Timestamp,
+) -> Result<Seats, WaitlistError> {
     let mut tx = conn.begin().await?;
     let opening = hold_live(&mut tx, slug, number, now).await?;
     let seats = opening.seats.checked_add(by).filter(|seats| *seats >= 0).ok_or_else(|| {
-        WaitlistError::Invalid(format!("opening {} has {} seats, and {by} would leave less than none", opening.number, opening.seats))
+        WaitlistError::Invalid(format!("{by} would leave opening {} with less than no seat: it has {}", opening.number, opening.seats))
     })?;
     sqlx::query!("UPDATE openings SET seats = $2 WHERE id = $1", opening.id, seats).execute(&mut *tx).await?;
     acts::record(&mut tx, "seats", "opening", Some(opening.id), format!("{by:+}: {seats}").as_str(), now).await?;
-    store::restate(&mut tx, opening.program_id).await?;
+    store::restate(&mut tx, opening.program_id, now).await?;
     let (given, more) = give::give(&mut tx, opening.program_id, now).await?;
     if more {
         store::wake(&mut tx, opening.program_id).await?;
@@ -192,9 +217,13 @@ pub async fn change_seats(
 
 /// Closes an opening: its open offers are revoked and these people told; accepted seats stay.
 pub async fn close(conn: &mut PgConnection, slug: &str, number: Option<i32>, now: Timestamp) -> Result<Opening, WaitlistError> {
+    retried!(close_once(conn, slug, number, now))
+}
+
+async fn close_once(conn: &mut PgConnection, slug: &str, number: Option<i32>, now: Timestamp) -> Result<Opening, WaitlistError> {
     let mut tx = conn.begin().await?;
     let opening = hold_live(&mut tx, slug, number, now).await?;
-    close::close_opening(&mut tx, opening.program_id, opening.id, "the opening was closed", now).await?;
+    close::close_openings(&mut tx, opening.program_id, &[opening.id], "the opening was closed", now).await?;
     acts::record(&mut tx, "close", "opening", Some(opening.id), format!("{} of {slug}", opening.number).as_str(), now).await?;
     let opening = find(&mut tx, slug, Some(opening.number)).await?;
     tx.commit().await?;
@@ -216,7 +245,7 @@ pub async fn find(conn: &mut PgConnection, slug: &str, number: Option<i32>) -> R
 pub async fn of_program(conn: &mut PgConnection, program_id: i64) -> sqlx::Result<Vec<Opening>> {
     let rows = sqlx::query!(
         r#"SELECT o.id, o.number, o.mode AS "mode: Mode", o.seats, o.state AS "state: OpeningState", o.opens_at, o.ends_at, o.zone,
-            o.offer_for_seconds, o.remind_before_seconds, o.after_expiry, o.closed_at, o.closed_because,
+            o.offer_for_seconds, o.remind_before_seconds, o.after_expiry, o.filled_at, o.closed_at, o.closed_because,
             least(o.ends_at, p.enrolment_ends_at, p.starts_at) AS over_at
         FROM openings o JOIN programs p ON p.id = o.program_id WHERE o.program_id = $1 ORDER BY o.number"#,
         program_id
@@ -237,6 +266,7 @@ pub async fn of_program(conn: &mut PgConnection, program_id: i64) -> sqlx::Resul
         offer_for: SignedDuration::from_secs(row.offer_for_seconds.into()),
         remind_before: SignedDuration::from_secs(row.remind_before_seconds.into()),
         after_expiry: row.after_expiry.map(|text| text.parse().expect("the schema holds no other")),
+        filled_at: row.filled_at.map(from_db),
         closed_at: row.closed_at.map(from_db),
         closed_because: row.closed_because,
     });
@@ -265,6 +295,7 @@ async fn insert(conn: &mut PgConnection, slug: &str, new: &NewOpening, now: Time
     if program.state == ProgramState::Closed {
         return Err(WaitlistError::ProgramClosed(slug.to_owned()));
     }
+    check_times(new, &program, now)?;
     sqlx::query!(
         "INSERT INTO openings (program_id, number, mode, seats, opens_at, ends_at, zone, offer_for_seconds, remind_before_seconds, after_expiry, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -302,6 +333,25 @@ fn check(new: &NewOpening) -> Result<String, WaitlistError> {
     match zone::find(&new.zone) {
         Ok(zone) => Ok(zone.iana_name().unwrap_or(&new.zone).to_owned()),
         Err(error) => Err(WaitlistError::Invalid(error.to_string())),
+    }
+}
+
+// Asked only of what is new: to make the very same opening again is never wrong.
+fn check_times(new: &NewOpening, program: &Program, now: Timestamp) -> Result<(), WaitlistError> {
+    let invalid = |text: String| Err(WaitlistError::Invalid(text));
+    if new.opens_at < now - SignedDuration::from_hours(24 * 7) {
+        return invalid(format!("an opening that began at {:.0} is long past: look at the date", new.opens_at));
+    }
+    if let Some(end) = new.ends_at.filter(|end| *end <= now) {
+        return invalid(format!("an opening that ended at {end:.0} is over already: look at the date"));
+    }
+    let rest = [("enrolment ends", program.enrolment_ends_at), ("first day is", program.starts_at)];
+    match rest.into_iter().find_map(|(what, at)| Some((what, at.filter(|at| *at <= now.max(new.opens_at))?))) {
+        Some((what, at)) => invalid(format!(
+            "no seat can be taken any more when this opening begins: the program's {what} at {at:.0}; `tidings program edit {}` changes that",
+            program.slug
+        )),
+        None => Ok(()),
     }
 }
 

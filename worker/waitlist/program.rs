@@ -3,9 +3,9 @@
 //! Its terms (the end of the enrolment, its start, what follows a missed offer) rule the offers of all its openings.
 
 use super::{
-    WaitlistError, close, settle,
+    WaitlistError, close, mail, settle,
     states::{AfterExpiry, ProgramState},
-    store,
+    store::{self, retried},
 };
 use crate::base::{
     acts,
@@ -108,12 +108,18 @@ pub async fn create(conn: &mut PgConnection, slug: &str, new: &Particulars, now:
     Ok(program)
 }
 
-/// Changes what a program is made of. A changed end or start holds for offers that are open already.
+/// Changes what a program is made of. A changed end or start holds for offers that are open already: those that it cuts off
+/// now are revoked and these people told, and what the mails of the others promise is put right.
 pub async fn edit(conn: &mut PgConnection, slug: &str, new: &Particulars, now: Timestamp) -> Result<Program, WaitlistError> {
+    retried!(edit_once(conn, slug, new, now))
+}
+
+async fn edit_once(conn: &mut PgConnection, slug: &str, new: &Particulars, now: Timestamp) -> Result<Program, WaitlistError> {
     check(new)?;
     let mut tx = conn.begin().await?;
     let id = find(&mut tx, slug).await?.id;
     store::hold_alone(&mut tx, id).await?;
+    let old = find(&mut tx, slug).await?.particulars();
     // By the old terms first: what had run out has run out.
     settle::settle(&mut tx, id, now).await?;
     sqlx::query!(
@@ -130,15 +136,55 @@ pub async fn edit(conn: &mut PgConnection, slug: &str, new: &Particulars, now: T
     )
     .execute(&mut *tx)
     .await?;
-    acts::record(&mut tx, "edit", "program", Some(id), slug, now).await?;
+    if (old.enrolment_ends_at, old.starts_at) != (new.enrolment_ends_at, new.starts_at) {
+        end_anew(&mut tx, id, now).await?;
+    }
+    acts::record(&mut tx, "edit", "program", Some(id), format!("{slug}: {}", changes(&old, new)).as_str(), now).await?;
     store::wake(&mut tx, id).await?;
     let program = find(&mut tx, slug).await?;
     tx.commit().await?;
     Ok(program)
 }
 
+// An end that was brought forward is no offer that she missed.
+async fn end_anew(conn: &mut PgConnection, id: i64, now: Timestamp) -> sqlx::Result<()> {
+    let over = sqlx::query_scalar!(
+        "SELECT o.id FROM openings o JOIN programs p ON p.id = o.program_id
+        WHERE o.program_id = $1 AND o.state <> 'closed' AND least(o.ends_at, p.enrolment_ends_at, p.starts_at) <= $2 ORDER BY o.id",
+        id,
+        to_db(now)
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    close::close_openings(conn, id, &over, "its end was brought forward", now).await?;
+    mail::tell_new_ends(conn, id, now).await
+}
+
+// For the record of the act: each field that is another now.
+fn changes(old: &Particulars, new: &Particulars) -> String {
+    let quoted = |text: &str| format!("`{text}`");
+    let time = |at: Option<Timestamp>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
+    let link = |link: &Option<String>| link.as_deref().map_or_else(|| "none".to_owned(), quoted);
+    let fields = [
+        ("name", quoted(old.name.trim()), quoted(new.name.trim())),
+        ("description", quoted(&old.description), quoted(&new.description)),
+        ("after a missed offer", old.after_expiry.to_string(), new.after_expiry.to_string()),
+        ("text for those accepted", quoted(&old.next_text), quoted(&new.next_text)),
+        ("link for those accepted", link(&old.next_link), link(&new.next_link)),
+        ("end of enrolment", time(old.enrolment_ends_at), time(new.enrolment_ends_at)),
+        ("start", time(old.starts_at), time(new.starts_at)),
+    ];
+    let changed = fields.into_iter().filter(|(_, old, new)| old != new).map(|(what, old, new)| format!("{what} {old} -> {new}"));
+    let changed: Vec<String> = changed.collect();
+    if changed.is_empty() { "nothing changed".to_owned() } else { changed.join("; ") }
+}
+
 /// Closes a program: nobody can join, its openings are closed and their open offers revoked. Those who wait keep their places.
 pub async fn close(conn: &mut PgConnection, slug: &str, now: Timestamp) -> Result<Program, WaitlistError> {
+    retried!(close_once(conn, slug, now))
+}
+
+async fn close_once(conn: &mut PgConnection, slug: &str, now: Timestamp) -> Result<Program, WaitlistError> {
     let mut tx = conn.begin().await?;
     let program = find(&mut tx, slug).await?;
     store::hold_alone(&mut tx, program.id).await?;
@@ -146,9 +192,7 @@ pub async fn close(conn: &mut PgConnection, slug: &str, now: Timestamp) -> Resul
     let openings = sqlx::query_scalar!("SELECT id FROM openings WHERE program_id = $1 AND state <> 'closed' ORDER BY id", program.id)
         .fetch_all(&mut *tx)
         .await?;
-    for opening_id in openings {
-        close::close_opening(&mut tx, program.id, opening_id, "the program was closed", now).await?;
-    }
+    close::close_openings(&mut tx, program.id, &openings, "the program was closed", now).await?;
     let closed =
         sqlx::query!("UPDATE programs SET state = 'closed', closed_at = $2 WHERE id = $1 AND state = 'open'", program.id, to_db(now))
             .execute(&mut *tx)
@@ -163,11 +207,12 @@ pub async fn close(conn: &mut PgConnection, slug: &str, now: Timestamp) -> Resul
 
 /// The program of that slug.
 pub async fn find(conn: &mut PgConnection, slug: &str) -> Result<Program, WaitlistError> {
-    let mut programs = read(conn, Some(slug)).await?;
+    // What cannot be a slug is none, and may not even be a text of the database's.
+    let mut programs = if check_slug(slug).is_ok() { read(conn, Some(slug)).await? } else { Vec::new() };
     match programs.pop() {
         Some(program) => Ok(program),
         None => {
-            let existing = sqlx::query_scalar!("SELECT slug FROM programs ORDER BY id DESC LIMIT 8").fetch_all(conn).await?;
+            let existing = sqlx::query_scalar!("SELECT slug FROM programs ORDER BY id DESC").fetch_all(conn).await?;
             Err(WaitlistError::UnknownProgram { slug: slug.to_owned(), existing })
         }
     }

@@ -5,13 +5,17 @@
 
 use super::{
     WaitlistError,
+    close::{Closing, Ending, Then},
+    give,
     opening::{self, Opening},
-    states::Mode,
+    settle::{self, Whose},
+    states::{EntryState, Mode},
 };
 use crate::base::time::{from_db, to_db};
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
+use std::collections::HashSet;
 
 /// The figures of an opening.
 #[derive(Debug, Clone, Serialize)]
@@ -49,8 +53,10 @@ pub struct Report {
     pub unconfirmed: i64,
     /// Of the offers that were answered or ran out, the part that was accepted; none while there is none.
     pub conversion: Option<f64>,
-    /// Seconds from the opening to the acceptance that filled it; none while it is not full.
+    /// Seconds from the opening to the first instant at which every seat was accepted; none if it never was full.
     pub seconds_to_fill: Option<i64>,
+    /// The mails of the last offers did not leave, and until then no other is tried; none: all is well.
+    pub halted_until: Option<Timestamp>,
     /// The open offers, the one that ends first before the others.
     pub open_offers: Vec<OpenOffer>,
 }
@@ -82,12 +88,14 @@ pub async fn report(conn: &mut PgConnection, slug: &str, number: Option<i32>, no
     )
     .fetch_one(&mut *tx)
     .await?;
+    let over = settle::over(&mut tx, opening.program_id, Whose::All, now).await?;
+    let unswept = Unswept::of(&over, &open_in(&mut tx, opening.id).await?);
+    let halted_until = give::halted_until(&mut tx, opening.id).await?;
     let open_offers = open_offers(&mut tx, opening.id, now).await?;
     tx.commit().await?;
     let seats = i64::from(opening.seats);
     let held = if opening.mode == Mode::Offers { offers.open } else { 0 };
     let ended = offers.accepted + offers.given_back + offers.declined + offers.expired;
-    let full = seats > 0 && offers.accepted >= seats;
     Ok(Report {
         program: slug.to_owned(),
         offers: ended + offers.open + offers.revoked,
@@ -100,14 +108,44 @@ pub async fn report(conn: &mut PgConnection, slug: &str, number: Option<i32>, no
         declined: offers.declined,
         expired: offers.expired,
         revoked: offers.revoked,
-        waiting: line.waiting,
-        passed_over: line.passed_over,
+        waiting: line.waiting + unswept.waiting,
+        passed_over: line.passed_over + unswept.passed_over,
         unconfirmed: line.unconfirmed,
         conversion: (ended > 0).then(|| (offers.accepted + offers.given_back) as f64 / ended as f64),
-        seconds_to_fill: offers.last_accepted_at.filter(|_| full).map(|at| at.as_second() - opening.opens_at.as_second()),
+        seconds_to_fill: opening.filled_at.map(|at| at.as_second() - opening.opens_at.as_second()),
+        halted_until,
         open_offers,
         opening,
     })
+}
+
+/// Those whose offers are over, though nobody has written it down: they are in the line again.
+#[derive(Default)]
+struct Unswept {
+    waiting: i64,
+    passed_over: i64,
+}
+
+impl Unswept {
+    // `here` are the open offers of this opening: what ended in another does not bar her from this one.
+    fn of(over: &[Closing], here: &HashSet<i64>) -> Unswept {
+        let mut unswept = Unswept::default();
+        for closing in over.iter().filter(|closing| closing.ending.entry_state() == EntryState::Waiting) {
+            let passed_over = match &closing.ending {
+                Ending::Expired(Then::Keep | Then::LastCall) | Ending::NotSent | Ending::Undeliverable(_) => {
+                    here.contains(&closing.offer_id)
+                }
+                ending => !matches!(ending, Ending::Expired(_)),
+            };
+            *(if passed_over { &mut unswept.passed_over } else { &mut unswept.waiting }) += 1;
+        }
+        unswept
+    }
+}
+
+async fn open_in(conn: &mut PgConnection, opening_id: i64) -> sqlx::Result<HashSet<i64>> {
+    let ids = sqlx::query_scalar!("SELECT id FROM offers WHERE opening_id = $1 AND state = 'open'", opening_id).fetch_all(conn).await?;
+    Ok(ids.into_iter().collect())
 }
 
 struct Offers {
@@ -117,16 +155,14 @@ struct Offers {
     declined: i64,
     expired: i64,
     revoked: i64,
-    last_accepted_at: Option<Timestamp>,
 }
 
 async fn offers(conn: &mut PgConnection, opening_id: i64, now: Timestamp) -> sqlx::Result<Offers> {
     let row = sqlx::query!(
         r#"SELECT count(*) FILTER (WHERE now_is = 'open') AS "open!", count(*) FILTER (WHERE now_is = 'accepted' AND given_back_at IS NULL) AS "accepted!",
             count(*) FILTER (WHERE given_back_at IS NOT NULL) AS "given_back!", count(*) FILTER (WHERE now_is = 'declined') AS "declined!",
-            count(*) FILTER (WHERE now_is = 'expired') AS "expired!", count(*) FILTER (WHERE now_is = 'revoked') AS "revoked!",
-            max(closed_at) FILTER (WHERE now_is = 'accepted' AND given_back_at IS NULL) AS last_accepted_at
-        FROM (SELECT CASE WHEN f.state = 'open' AND t.over_at <= $2 THEN t.then ELSE f.state END AS now_is, f.given_back_at, f.closed_at
+            count(*) FILTER (WHERE now_is = 'expired') AS "expired!", count(*) FILTER (WHERE now_is = 'revoked') AS "revoked!"
+        FROM (SELECT CASE WHEN f.state = 'open' AND t.over_at <= $2 THEN t.then ELSE f.state END AS now_is, f.given_back_at
             FROM offers f JOIN offer_terms t ON t.offer_id = f.id WHERE f.opening_id = $1) o"#,
         opening_id,
         to_db(now)
@@ -140,7 +176,6 @@ async fn offers(conn: &mut PgConnection, opening_id: i64, now: Timestamp) -> sql
         declined: row.declined,
         expired: row.expired,
         revoked: row.revoked,
-        last_accepted_at: row.last_accepted_at.map(from_db),
     })
 }
 

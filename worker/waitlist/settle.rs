@@ -1,55 +1,154 @@
 //! What time has ended, written down: offers that ran out or came back, openings whose hour has come or gone.
 //!
-//! Every act on the waitlist begins with it, so that each sees the same whether or not a sweep ran before. The caller holds
-//! the program's openings. What an offer is at an instant says the view `offer_terms`; here it only becomes its state.
+//! Every act on the waitlist begins with it, so that each sees the same whether or not a sweep ran before: the acts on seats
+//! with all of the program, the acts of one person with her own offer. The caller holds the program's openings. What an offer
+//! is at an instant says the view `offer_terms`; here it only becomes its state.
 
 use super::{
-    close::{self, Closing, Ending, Then},
-    states::AfterExpiry,
-    store,
+    close::{self, Closing, Ending, Place, Then},
+    states::{AfterExpiry, EntryState},
+    store::{self, By, Event},
 };
-use crate::base::time::to_db;
-use jiff::Timestamp;
+use crate::base::time::{from_db, to_db};
+use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
+
+/// Whose offers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose {
+    /// Everybody's.
+    All,
+    /// Those of one entry.
+    Entry(i64),
+}
 
 /// Settles what the clock and the ledger have ended in a program.
 pub(super) async fn settle(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sqlx::Result<()> {
-    let over = over(conn, program_id, now).await?;
+    let over = over(conn, program_id, Whose::All, now).await?;
     close::close(conn, program_id, &over, now).await?;
+    readmit(conn, program_id, now).await?;
     turn_openings(conn, program_id, now).await?;
-    store::restate(conn, program_id).await
+    store::restate(conn, program_id, now).await
 }
 
-async fn over(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sqlx::Result<Vec<Closing>> {
+/// The same for one entry: in a last call an acceptance must not look at everybody's offer. Whoever goes to the back of the
+/// line goes with all others whose time has come, since one stands behind the other.
+pub(super) async fn settle_own(conn: &mut PgConnection, program_id: i64, entry_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    let own = over(conn, program_id, Whose::Entry(entry_id), now).await?;
+    match own.iter().any(|closing| closing.back().is_some()) {
+        true => settle(conn, program_id, now).await,
+        false => close::close(conn, program_id, &own, now).await,
+    }
+}
+
+/// The open offers that are over, in the order in which they ended, each with what follows from it.
+pub(super) async fn over(conn: &mut PgConnection, program_id: i64, whose: Whose, now: Timestamp) -> sqlx::Result<Vec<Closing>> {
+    let (from, to) = match whose {
+        Whose::All => (0, i64::MAX),
+        Whose::Entry(id) => (id, id),
+    };
     let rows = sqlx::query!(
-        r#"SELECT t.offer_id AS "offer_id!", t.entry_id AS "entry_id!", t.then AS "then!", t.suppressed, t.undeliverable, t.reserving AS "reserving!",
-            coalesce(o.after_expiry, p.after_expiry) AS "after_expiry!", e.misses
+        r#"SELECT t.offer_id AS "offer_id!", t.entry_id AS "entry_id!", CASE WHEN t.then = 'expired' THEN t.over_at END AS ran_out_at, t.suppressed,
+            t.undeliverable, t.no_address AS "no_address!", t.reserving AS "reserving!", coalesce(o.after_expiry, p.after_expiry) AS "after_expiry!",
+            e.misses, e.priority
         FROM offer_terms t JOIN openings o ON o.id = t.opening_id JOIN programs p ON p.id = t.program_id JOIN entries e ON e.id = t.entry_id
-        WHERE t.program_id = $1 AND t.state = 'open' AND t.over_at <= $2 ORDER BY t.offer_id"#,
+        WHERE t.program_id = $1 AND t.state = 'open' AND t.over_at <= $2 AND t.entry_id BETWEEN $3 AND $4 ORDER BY t.over_at, t.offer_id"#,
         program_id,
-        to_db(now)
+        to_db(now),
+        from,
+        to
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut line = Line { last: Timestamp::MIN, lowest: lowest(conn, program_id).await? };
     let closings = rows.into_iter().map(|row| {
-        let ending = match (row.suppressed, row.undeliverable) {
-            (Some(kind), _) => Ending::Suppressed(kind),
-            (None, Some(why)) => Ending::Undeliverable(why),
-            (None, None) if row.then == "expired" => Ending::Expired(then(row.reserving, &row.after_expiry, row.misses)),
-            (None, None) => Ending::NotSent,
+        let ending = match (row.suppressed, row.undeliverable, row.ran_out_at) {
+            (Some(kind), _, _) => Ending::Suppressed(kind),
+            (None, Some(why), _) if row.no_address => Ending::NoAddress(why),
+            (None, Some(why), _) => Ending::Undeliverable(why),
+            (None, None, Some(at)) => Ending::Expired(match follows(row.reserving, &row.after_expiry, row.misses) {
+                Follows::Back => Then::Back(line.behind(from_db(at), row.priority)),
+                Follows::Keep => Then::Keep,
+                Follows::LastCall => Then::LastCall,
+                Follows::Removed => Then::Removed,
+            }),
+            (None, None, None) => Ending::NotSent,
         };
+        if ending.entry_state() == EntryState::Waiting {
+            line.lowest = line.lowest.min(row.priority);
+        }
         Closing { offer_id: row.offer_id, entry_id: row.entry_id, ending }
     });
     Ok(closings.collect())
 }
 
-fn then(reserving: bool, after_expiry: &str, misses: i16) -> Then {
+/// What the rule says of an offer that ran out, before anyone looks where the back of the line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// She goes to the back of the line.
+    Back,
+    /// She keeps her place.
+    Keep,
+    /// Nothing: a last call held no seat for her.
+    LastCall,
+    /// She missed too many.
+    Removed,
+}
+
+/// What follows an offer that ran out, after so many misses before.
+pub(super) fn follows(reserving: bool, after_expiry: &str, misses: i16) -> Follows {
     match after_expiry.parse() {
-        _ if !reserving => Then::LastCall,
-        Ok(AfterExpiry::Keep) => Then::Keep,
-        Ok(AfterExpiry::Out(most)) if misses + 1 >= most => Then::Removed,
-        _ => Then::Back,
+        _ if !reserving => Follows::LastCall,
+        Ok(AfterExpiry::Keep) => Follows::Keep,
+        Ok(AfterExpiry::Out(most)) if misses + 1 >= most => Follows::Removed,
+        _ => Follows::Back,
     }
+}
+
+/// The end of the line, as it moves with each who goes there.
+struct Line {
+    last: Timestamp,
+    lowest: i16,
+}
+
+impl Line {
+    // She stands where she stood had a sweep run at that very instant: behind whoever came until then, before whoever came later.
+    fn behind(&mut self, ran_out_at: Timestamp, priority: i16) -> Place {
+        self.last = self.last.max(ran_out_at) + SignedDuration::from_micros(1);
+        let lowest = self.lowest.min(priority);
+        Place { since: self.last, priority: lowest, lowered: lowest < priority }
+    }
+}
+
+// Nobody's, or that of whoever stands last of all.
+async fn lowest(conn: &mut PgConnection, program_id: i64) -> sqlx::Result<i16> {
+    let lowest = sqlx::query_scalar!(
+        r#"SELECT least(0, (SELECT priority FROM entries WHERE program_id = $1 AND state = 'waiting' ORDER BY -priority DESC LIMIT 1),
+            (SELECT priority FROM entries WHERE program_id = $1 AND state = 'unconfirmed' ORDER BY -priority DESC LIMIT 1))::smallint AS "lowest!""#,
+        program_id
+    );
+    lowest.fetch_one(conn).await
+}
+
+// Whose mail did not leave is offered a seat again once a relay has taken another mail of that opening: the cause is gone. Not
+// for ever, since it may be hers alone.
+async fn readmit(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    let readmitted = sqlx::query_scalar!(
+        "UPDATE entries e SET barred = NULL, barred_at = NULL, barred_in = NULL FROM (
+            SELECT b.opening_id, offer_mail_taken_at(b.opening_id, min(b.barred_at)) AS taken_at FROM not_sent b
+            WHERE b.program_id = $1 GROUP BY b.opening_id) m
+        WHERE e.barred = 'not sent' AND e.barred_in = m.opening_id AND e.barred_at < m.taken_at
+            AND EXISTS (SELECT FROM not_sent b WHERE b.entry_id = e.id AND b.opening_id = m.opening_id)
+        RETURNING e.id",
+        program_id
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let event = |id: &i64| Event { reason: Some("mails of this opening leave again"), ..Event::new(*id, "readmitted", By::Rule) };
+    store::record(conn, &readmitted.iter().map(event).collect::<Vec<_>>(), now).await
 }
 
 // Of an opening whose time is over every offer has run out, so that nothing is left to revoke.
@@ -70,4 +169,21 @@ async fn turn_openings(conn: &mut PgConnection, program_id: i64, now: Timestamp)
     .execute(conn)
     .await
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_goes_to_the_back_stands_behind_the_instant_behind_the_one_before_and_behind_every_priority() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let micros = |n| SignedDuration::from_micros(n);
+        let mut line = Line { last: Timestamp::MIN, lowest: 0 };
+        assert_eq!(line.behind(at(5), 0), Place { since: at(5) + micros(1), priority: 0, lowered: false });
+        assert_eq!(line.behind(at(5), 7), Place { since: at(5) + micros(2), priority: 0, lowered: true });
+        line.lowest = -2;
+        assert_eq!(line.behind(at(9), 0), Place { since: at(9) + micros(1), priority: -2, lowered: true });
+        assert_eq!(line.behind(at(9), -3), Place { since: at(9) + micros(2), priority: -3, lowered: false });
+    }
 }

@@ -3,13 +3,37 @@
 //! Order of locks: the program's row (shared; alone for whoever adds or changes an opening's terms), its openings by their ids,
 //! then entries, offers and deliveries. A subscriber's row may be held before all of these, never after them.
 
-use super::states::{EntryState, OfferState};
+use super::{
+    WaitlistError,
+    states::{EntryState, OfferState},
+};
 use crate::base::{
+    database::is_to_be_retried,
     time::{from_db, to_db},
     wake::{self, Job},
 };
 use jiff::Timestamp;
 use sqlx::PgConnection;
+
+/// Does an act again that met another in a deadlock and was taken back whole; the one place for all acts on a waitlist.
+macro_rules! retried {
+    ($act:expr) => {{
+        let mut races = 0;
+        loop {
+            match $act.await {
+                Err(error) if $crate::waitlist::store::lost_a_race(&error, &mut races) => {}
+                done => break done,
+            }
+        }
+    }};
+}
+pub(super) use retried;
+
+/// Whether an act is to be done again because it met another; after a few times it is told.
+pub(super) fn lost_a_race(error: &WaitlistError, races: &mut u32) -> bool {
+    *races += 1;
+    matches!(error, WaitlistError::Database(error) if is_to_be_retried(error)) && *races <= 5
+}
 
 /// Locks the openings of a program, all of them and always in the same order: seats are given, taken and freed by one at a time.
 pub(super) async fn hold(conn: &mut PgConnection, program_id: i64) -> sqlx::Result<()> {
@@ -134,16 +158,17 @@ pub(super) async fn end_of_line(conn: &mut PgConnection, program_id: i64, now: T
     Ok(last.map(from_db).map_or(now, |last| last.max(now)))
 }
 
-/// Full is an opening whose seats are all accepted, open one that has others.
-pub(super) async fn restate(conn: &mut PgConnection, program_id: i64) -> sqlx::Result<()> {
+/// Full is an opening whose seats are all accepted, open one that has others; when it was full first is kept.
+pub(super) async fn restate(conn: &mut PgConnection, program_id: i64, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE openings o SET state = s.state FROM (
+        "UPDATE openings o SET state = s.state, filled_at = CASE WHEN s.state = 'full' AND o.seats > 0 THEN coalesce(o.filled_at, $2) ELSE o.filled_at END FROM (
             SELECT o.id, CASE WHEN o.mode <> 'notify-all' AND o.seats <=
                 (SELECT count(*) FROM offers f WHERE f.opening_id = o.id AND f.state = 'accepted' AND f.given_back_at IS NULL)
                 THEN 'full' ELSE 'open' END AS state
             FROM openings o WHERE o.program_id = $1 AND o.state IN ('open', 'full')) s
         WHERE o.id = s.id AND o.state <> s.state",
-        program_id
+        program_id,
+        to_db(now)
     )
     .execute(conn)
     .await
@@ -156,9 +181,9 @@ pub(super) async fn wake(conn: &mut PgConnection, program_id: i64) -> sqlx::Resu
 }
 
 /// A reason that says something.
-pub(super) fn given(reason: &str) -> Result<&str, super::WaitlistError> {
+pub(super) fn given(reason: &str) -> Result<&str, WaitlistError> {
     match reason.trim() {
-        "" => Err(super::WaitlistError::NoReason),
+        "" => Err(WaitlistError::NoReason),
         reason => Ok(reason),
     }
 }

@@ -11,8 +11,10 @@ use axum::{extract::State, http::StatusCode, response::Response};
 /// Why a page cannot be what was asked for.
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// The link was not made by us, or the person or topic is gone.
+    /// The link was not made by us, or what it leads to is gone.
     InvalidLink,
+    /// There is nothing at this address.
+    NoPage,
     /// The form is none of ours; nothing was changed.
     WrongForm,
     /// Something failed on our side.
@@ -29,6 +31,7 @@ impl<E: Into<anyhow::Error>> From<E> for Problem {
 pub(super) fn answer(web: &Web, result: Result<Response, Problem>) -> Response {
     let (status, heading, paragraphs) = match result {
         Ok(response) => return response,
+        Err(Problem::NoPage) => return message(web, StatusCode::NOT_FOUND, NO_PAGE.0, &[NO_PAGE.1]),
         Err(Problem::InvalidLink) => (
             StatusCode::NOT_FOUND,
             "This link does not work",
@@ -50,9 +53,11 @@ pub(super) fn answer(web: &Web, result: Result<Response, Problem>) -> Response {
 const FAILED: [&str; 2] =
     ["Please try again in a few minutes.", "If you were unsubscribing: open the link again then, and the page will show how it stands."];
 
+const NO_PAGE: (&str, &str) = ("There is no such page", "Please look at the address once more.");
+
 /// The page for every path that there is not.
 pub(super) async fn no_page(State(web): State<Web>) -> Response {
-    message(&web, StatusCode::NOT_FOUND, "There is no such page", &["Please look at the address once more."])
+    answer(&web, Err(Problem::NoPage))
 }
 
 /// The page for a request of a kind that a path does not take.

@@ -22,6 +22,7 @@ use crate::{
         network::Networks,
     },
     delivery::render::Site,
+    signup::Desk,
 };
 use axum::{
     Router,
@@ -73,6 +74,11 @@ impl Web {
             metrics: Arc::default(),
         })
     }
+
+    /// What sign-ups are taken with.
+    fn desk(&self) -> Desk<'_> {
+        Desk { pool: &self.db.pool, keyring: &self.keyring, rules: &self.rules, publisher: pages::Frame::of(self).publisher }
+    }
 }
 
 /// Every route. Any Host is answered, and nothing is redirected.
@@ -99,7 +105,11 @@ fn routes() -> Router<Web> {
         .route("/preferences", get(public::link::show).post(public::link::act))
         .route("/preferences/{token}", get(public::preferences::show).post(public::preferences::act))
         .route("/u/{token}", get(public::unsubscribe::show).post(public::unsubscribe::act))
+        .route("/waitlist/{program}", get(public::waitlist::show).post(public::waitlist::act))
+        .route("/waitlist/{program}/{token}", get(public::entry::show).post(public::entry::act))
+        .route("/offers/{token}", get(public::offer::show).post(public::offer::act))
         .route("/api/v1/subscriptions", post(api::subscriptions::add))
+        .route("/api/v1/waitlist/{program}", post(api::waitlist::add))
         .route("/style.css", get(pages::style))
         .route("/zone.js", get(pages::zone_script))
         .route("/logo", get(logo::show))

@@ -93,7 +93,7 @@ pub(super) async fn style(State(web): State<Web>) -> Response {
     }
 }
 
-/// `/zone.js`: the one script, with which the sign-up form finds the zone that a browser is set to.
+/// `/zone.js`: the one script, with which a form finds the zone that a browser is set to.
 pub(super) async fn zone_script() -> Response {
     let headers = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=3600")];
     (headers, ZONE_SCRIPT).into_response()
@@ -101,7 +101,7 @@ pub(super) async fn zone_script() -> Response {
 
 /// `/robots.txt`: the links in letters are for the people who got them.
 pub(super) async fn robots() -> &'static str {
-    "User-agent: *\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /preferences/\nDisallow: /offers/\n"
+    "User-agent: *\nDisallow: /u/\nDisallow: /confirm/\nDisallow: /preferences/\nDisallow: /offers/\nDisallow: /waitlist/*/\n"
 }
 
 /// Renders a page.

@@ -9,7 +9,6 @@ use super::Person;
 use crate::base::time::{civil_from_db, from_db, to_db};
 use crate::campaigns::edition::Occurrence;
 use crate::campaigns::own_time::OwnTime;
-use crate::campaigns::store::Campaign;
 
 /// A subscriber who is not erased.
 pub(super) async fn person(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Person>> {
@@ -36,13 +35,13 @@ pub(super) struct Standing {
     pub(super) standing: String,
 }
 
-/// Her standing with the topic of a campaign; none: she never had to do with it.
-pub(super) async fn standing(conn: &mut PgConnection, subscriber_id: i64, campaign: &Campaign) -> sqlx::Result<Option<Standing>> {
+/// Her standing with a topic; none: she never had to do with it.
+pub(super) async fn standing(conn: &mut PgConnection, subscriber_id: i64, topic_id: i64) -> sqlx::Result<Option<Standing>> {
     sqlx::query_as!(
         Standing,
         "SELECT t.name AS topic_name, n.standing FROM subscriptions n JOIN topics t ON t.id = n.topic_id WHERE n.subscriber_id = $1 AND n.topic_id = $2",
         subscriber_id,
-        campaign.topic_id
+        topic_id
     )
     .fetch_optional(conn)
     .await

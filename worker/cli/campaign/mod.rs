@@ -2,6 +2,7 @@
 //!
 //! Owns the words and tables of the terminal; what is done stands in `campaigns`, and the pages call the same.
 
+mod broadcast;
 mod next;
 mod report;
 mod show;
@@ -15,7 +16,6 @@ use sqlx::PgConnection;
 
 use super::{Context, ask::ask};
 use crate::campaigns::states::{FirstTip, Late};
-use crate::campaigns::store::Campaign;
 use crate::campaigns::{CampaignError, campaign, edition, store};
 
 /// What to do with campaigns.
@@ -30,7 +30,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show one campaign: its rule, its next edition, the tips it has
+    /// Show one campaign: its rule, its next edition, the tips it has; or what goes out once, to whom and when
     Show {
         /// Its name
         name: String,
@@ -106,6 +106,8 @@ pub(super) enum Command {
 pub(super) enum Create {
     /// One tip of a series a week for each subscriber of its topic
     Weekly(Weekly),
+    /// One mail to everyone of a topic or of a waitlist, once
+    Broadcast(broadcast::Args),
 }
 
 /// A new weekly campaign.
@@ -147,6 +149,7 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
     let now = ctx.clock.now();
     match command {
         Command::Create(Create::Weekly(weekly)) => create(conn, &weekly, ctx).await,
+        Command::Create(Create::Broadcast(args)) => broadcast::create(conn, &args, ctx).await,
         Command::List { json } => show::list(conn, json).await,
         Command::Show { name, json } => show::show(conn, &name, json).await,
         Command::Pause { name, reason, json } => {
@@ -188,31 +191,38 @@ async fn create(conn: &mut PgConnection, weekly: &Weekly, ctx: &Context) -> anyh
         cron: weekly.cron.as_deref(),
         zone: &weekly.zone,
         subscriber_zone: weekly.subscriber_zone,
-        late: match weekly.late.as_str() {
-            "fire" => Late::Fire,
-            "skip" => Late::Skip,
-            _ => Late::Ask,
-        },
+        late: late(&weekly.late),
         tolerance: SignedDuration::try_from(ctx.config.delivery.tolerance)?,
         deadline: SignedDuration::try_from(ctx.config.delivery.deadline)?,
         first_tip: if weekly.first_tip == "at-once" { FirstTip::AtOnce } else { FirstTip::Next },
     };
     let made = campaign::create(conn, new, ctx.clock.now()).await?;
     answer(weekly.json, show::json(&made), &format!("Campaign `{}` is scheduled.{}", made.name, next::sentence(&made)?))?;
-    warn(conn, &made).await
+    match made.weekly() {
+        Some(weekly) => warn(conn, weekly).await,
+        None => Ok(()),
+    }
+}
+
+fn late(word: &str) -> Late {
+    match word {
+        "fire" => Late::Fire,
+        "skip" => Late::Skip,
+        _ => Late::Ask,
+    }
 }
 
 // Nothing here keeps it from being scheduled: tips and subscribers may come before it is due.
-async fn warn(conn: &mut PgConnection, campaign: &Campaign) -> anyhow::Result<()> {
-    let provisions = store::provisions(conn, campaign).await?;
+async fn warn(conn: &mut PgConnection, weekly: &store::Weekly) -> anyhow::Result<()> {
+    let provisions = store::provisions(conn, weekly).await?;
     if provisions.approved_tips == 0 {
         eprintln!(
             "Note: no tip of series `{0}` is approved yet: `tidings tip list --series {0}`, then `tidings tip approve`.",
-            campaign.series
+            weekly.series
         );
     }
     if provisions.subscribers == 0 {
-        eprintln!("Note: nobody is subscribed to its topic yet: `tidings subscriber add EMAIL --topic {}`.", campaign.series);
+        eprintln!("Note: nobody is subscribed to its topic yet: `tidings subscriber add EMAIL --topic {}`.", weekly.series);
     }
     Ok(())
 }

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::super::table::table;
+use super::super::{moment::shown, table::table};
 use super::{next, pretty, say};
 use crate::campaigns::states::{CampaignState, FirstTip, Late};
-use crate::campaigns::store::{self, Campaign, Provisions};
+use crate::campaigns::store::{self, Broadcast, Campaign, Provisions, Weekly, What};
 
 pub(super) async fn list(conn: &mut PgConnection, as_json: bool) -> anyhow::Result<()> {
     let campaigns = store::all(conn).await?;
@@ -18,23 +18,31 @@ pub(super) async fn list(conn: &mut PgConnection, as_json: bool) -> anyhow::Resu
             "No campaigns yet: `tidings campaign create weekly NAME --series S --at \"Tue 09:00\" --zone Europe/London` makes one.",
         );
     }
-    let mut table = table(["campaign", "state", "series", "rule", "zone", "next edition"]);
+    let mut table = table(["campaign", "state", "sends", "when", "zone", "next edition"]);
     for campaign in &campaigns {
         let next = campaign.next.map_or_else(|| "-".to_owned(), |next| next.occurrence.to_string());
-        let zone = zone(campaign);
-        table.add_row([campaign.name.as_str(), campaign.state.as_str(), &campaign.series, campaign.rule_text(), &zone, &next]);
+        let (sends, when, zone) = match &campaign.what {
+            What::Weekly(weekly) => (weekly.series.clone(), weekly.rule_text().to_owned(), zone(campaign, weekly)),
+            What::Broadcast(broadcast) => (format!("to {}", recipients(broadcast)), "once".to_owned(), campaign.zone.clone()),
+        };
+        table.add_row([campaign.name.as_str(), campaign.state.as_str(), &sends, &when, &zone, &next]);
     }
     say(&table.to_string())
 }
 
 pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> anyhow::Result<()> {
     let campaign = store::find(conn, name).await?;
-    let provisions = store::provisions(conn, &campaign).await?;
+    let provisions = match campaign.weekly() {
+        Some(weekly) => Some(store::provisions(conn, weekly).await?),
+        None => None,
+    };
     if as_json {
         let mut value = json(&campaign);
-        value["approved_tips"] = json!(provisions.approved_tips);
-        value["subscribers"] = json!(provisions.subscribers);
-        value["weeks_of_tips_left"] = json!(provisions.weeks_left());
+        if let Some(provisions) = provisions {
+            value["approved_tips"] = json!(provisions.approved_tips);
+            value["subscribers"] = json!(provisions.subscribers);
+            value["weeks_of_tips_left"] = json!(provisions.weeks_left());
+        }
         return pretty(&value);
     }
     let mut table = table(["campaign", &campaign.name]);
@@ -43,36 +51,63 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
         _ => campaign.state.to_string(),
     };
     table.add_row(["state", &state]);
-    table.add_row(["series", &campaign.series]);
-    table.add_row(["rule", &format!("{}, {}", campaign.rule_text(), zone(&campaign))]);
-    table.add_row(["next edition", next::words(&campaign)?.as_deref().unwrap_or("none")]);
+    match &campaign.what {
+        What::Weekly(weekly) => {
+            table.add_row(["series", &weekly.series]);
+            table.add_row(["rule", &format!("{}, {}", weekly.rule_text(), zone(&campaign, weekly))]);
+            table.add_row(["next edition", next::words(&campaign)?.as_deref().unwrap_or("none")]);
+        }
+        What::Broadcast(broadcast) => {
+            table.add_row(["subject", &broadcast.subject]);
+            table.add_row(["recipients", &recipients(broadcast)]);
+            table.add_row(["goes out", &format!("once, {}", shown(broadcast.starts_at, &campaign.zone))]);
+        }
+    }
     table.add_row(["when late", &late(&campaign)]);
-    table.add_row(["first tip", first_tip(&campaign)]);
-    table.add_row(["subscribers", &provisions.subscribers.to_string()]);
-    table.add_row(["tips", &tips(&provisions)]);
+    if let (Some(weekly), Some(provisions)) = (campaign.weekly(), provisions) {
+        table.add_row(["first tip", first_tip(weekly)]);
+        table.add_row(["subscribers", &provisions.subscribers.to_string()]);
+        table.add_row(["tips", &tips(&provisions)]);
+    }
     say(&table.to_string())
 }
 
 /// A campaign as JSON.
 pub(super) fn json(campaign: &Campaign) -> Value {
-    json!({
-        "campaign": campaign.name, "state": campaign.state, "reason": campaign.reason, "series": campaign.series,
-        "at": campaign.at, "cron": campaign.cron, "zone": campaign.zone, "subscriber_zone": campaign.subscriber_zone,
-        "late": campaign.late, "first_tip": campaign.first_tip, "tolerance_seconds": campaign.tolerance.as_secs(), "deadline_seconds": campaign.deadline.as_secs(),
+    let mut value = json!({
+        "campaign": campaign.name, "kind": campaign.kind(), "state": campaign.state, "reason": campaign.reason, "zone": campaign.zone,
+        "late": campaign.late, "tolerance_seconds": campaign.tolerance.as_secs(), "deadline_seconds": campaign.deadline.as_secs(),
         "next_edition": campaign.next.map(|next| next.occurrence), "next_planned_from": campaign.next.map(|next| next.run_at),
         "created_at": campaign.created_at,
-    })
+    });
+    let more = match &campaign.what {
+        What::Weekly(weekly) => json!({
+            "series": weekly.series, "at": weekly.at, "cron": weekly.cron, "subscriber_zone": weekly.subscriber_zone, "first_tip": weekly.first_tip,
+        }),
+        What::Broadcast(broadcast) => json!({
+            "to": recipients(broadcast), "subject": broadcast.subject, "starts_at": broadcast.starts_at,
+        }),
+    };
+    if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
+        all.extend(more);
+    }
+    value
 }
 
-fn zone(campaign: &Campaign) -> String {
-    match campaign.subscriber_zone {
+// As they are typed.
+fn recipients(broadcast: &Broadcast) -> String {
+    format!("{}:{}", broadcast.recipients.kind(), broadcast.slug)
+}
+
+fn zone(campaign: &Campaign, weekly: &Weekly) -> String {
+    match weekly.subscriber_zone {
         true => format!("each subscriber's zone, else {}", campaign.zone),
         false => campaign.zone.clone(),
     }
 }
 
-fn first_tip(campaign: &Campaign) -> &'static str {
-    match campaign.first_tip {
+fn first_tip(weekly: &Weekly) -> &'static str {
+    match weekly.first_tip {
         FirstTip::AtOnce => "with the welcome, as soon as she confirms",
         FirstTip::Next => "on the next regular day",
     }

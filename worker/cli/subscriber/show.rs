@@ -71,6 +71,7 @@ fn print_person(person: &Person) {
     }
     if person.subscriber.is_some() {
         print_standing(person);
+        print_waitlists(person);
     }
     let suppressions = person.suppressions.iter().map(|s| {
         let lifted = s.lifted_at.map(|at| format!("{}: {}", minute(at), s.lifted_reason.clone().unwrap_or_default()));
@@ -90,6 +91,35 @@ fn print_standing(person: &Person) {
         [minute(c.at), c.act.clone(), topic, c.source.clone(), c.wording.clone().unwrap_or_default()]
     });
     section("Consents", ["When", "Act", "Topic", "From", "Words"], consents);
+}
+
+// Of a waitlist that she was never on nothing is said.
+fn print_waitlists(person: &Person) {
+    if person.waitlists.is_empty() {
+        return;
+    }
+    let entries = person.waitlists.iter().map(|w| {
+        let confirmed = w.confirmed_at.map_or_else(|| "never".to_owned(), minute);
+        [w.entry.to_string(), w.program.clone(), w.state.clone(), minute(w.joined_at), confirmed, w.barred.clone().unwrap_or_default()]
+    });
+    section("Waitlists", ["Entry", "Program", "State", "In the line since", "Confirmed", "Offered nothing because"], entries);
+    let offers = person.waitlists.iter().flat_map(|w| w.offers.iter().map(move |offer| (w.entry, offer))).map(|(entry, f)| {
+        let state = if f.given_back_at.is_some() { "given back" } else { &f.state };
+        let until = f.expires_at.map_or_else(String::new, minute);
+        [f.offer.to_string(), entry.to_string(), state.to_owned(), minute(f.offered_at), until, f.reason.clone().unwrap_or_default()]
+    });
+    section("Offers", ["Offer", "Entry", "State", "Made", "Until", "Reason"], offers);
+    let events = person.waitlists.iter().flat_map(|w| w.events.iter().map(move |event| (w.entry, event))).map(|(entry, e)| {
+        let priority = e.priority.map(|priority| format!("{priority}: ")).unwrap_or_default();
+        [
+            minute(e.at),
+            entry.to_string(),
+            e.what.replace('_', " "),
+            e.by.clone(),
+            format!("{priority}{}", e.reason.clone().unwrap_or_default()),
+        ]
+    });
+    section("What happened on them", ["When (UTC)", "Entry", "What", "By", "Reason"], events);
 }
 
 fn print_deliveries(person: &Person) {

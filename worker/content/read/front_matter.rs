@@ -18,7 +18,7 @@ pub(super) fn skip(text: &str) -> &str {
 }
 
 /// What the front matter says, and the text after it.
-pub(super) fn parse<'a>(text: &'a str, name: &str) -> Result<(Front, &'a str), ReadError> {
+pub(in crate::content) fn parse<'a>(text: &'a str, name: &str) -> Result<(Front, &'a str), ReadError> {
     let Some(parts) = split(text) else {
         return match opening(text) {
             Some(mark) if looks_like_keys(text) => Err(broken(name, 1, format!("no line with `{mark}` ends it"))),

@@ -3,7 +3,7 @@
 //! Owns the detection of the form and every complaint about input that cannot be read. Pure: the same bytes and hints
 //! give the same document on every machine. Called by `content::prepare`.
 
-mod front_matter;
+pub(super) mod front_matter;
 mod lines;
 mod markdown;
 mod text;

@@ -44,6 +44,8 @@ pub struct Claimed {
     pub address: String,
     /// How the subscriber is called.
     pub name: Option<String>,
+    /// When it was first marked, for a transactional delivery that was: what it promises counts from then.
+    pub handed_over_at: Option<Timestamp>,
     /// When it was due.
     pub due_at: Timestamp,
     /// Until when it is tried.
@@ -254,7 +256,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
     let rows = sqlx::query!(
         r#"WITH wanted AS (SELECT * FROM unnest($1::date[], $2::bigint[]) AS w (period, id)),
         verdicts AS (
-            SELECT d.period, d.id, s.address, s.name, r.refusal,
+            SELECT d.period, d.id, s.address, s.name, r.refusal, r.over_at,
                 greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) AS edition_deadline,
                 r.paused_until > $3 AND d.basis = 'topic' AS paused,
                 NOT coalesce(e.by_operator, false) AND EXISTS (
@@ -272,6 +274,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
                 WHEN v.refusal IS NOT NULL THEN v.refusal
                 WHEN v.paused THEN 'subscriber_paused'
                 WHEN v.too_soon THEN 'tip within 72 hours'
+                WHEN v.over_at <= $3 THEN 'expired'
                 WHEN coalesce(v.edition_deadline, 'infinity') <= $3 OR coalesce(d.valid_until, 'infinity') <= $3
                     THEN CASE WHEN d.attempts > 0 THEN 'deadline passed' ELSE 'expired' END
             END AS verdict
@@ -286,14 +289,16 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
                 finished_at = CASE WHEN j.verdict IS NOT NULL THEN $3 END
             FROM judged j WHERE d.period = j.period AND d.id = j.id
             RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.breaks, d.edition_id, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
-                d.template, d.context, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline, d.repeated_at
+                d.template, d.context, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline, d.repeated_at,
+                CASE WHEN d.edition_id IS NULL THEN (SELECT t.handed_over_at FROM transactional t WHERE t.delivery_id = d.id) END AS handed_over_at
         ), freed AS (
             -- What is handed over again may have come the first time: its segment stays given.
             DELETE FROM segments_given g USING moved
             WHERE moved.state <> 'claimed' AND moved.repeated_at IS NULL AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
         )
         SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", breaks AS "breaks!", edition_id, subscriber_id, topic_id,
-            tip_revision_id, template AS "template!", context, address, name, due_at AS "due_at!", deadline
+            tip_revision_id, template AS "template!", context, address, name, due_at AS "due_at!", deadline,
+            handed_over_at
         FROM moved ORDER BY due_at, id"#,
         &periods,
         &ids,
@@ -322,6 +327,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
             context: row.context,
             address,
             name: row.name,
+            handed_over_at: row.handed_over_at.map(from_db),
             due_at: from_db(row.due_at),
             deadline: row.deadline.map_or(Timestamp::MAX, from_db),
         });

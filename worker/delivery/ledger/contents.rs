@@ -1,4 +1,4 @@
-//! What a mail is made of besides its row: the revision of the tip that it carries, and its topic.
+//! What a mail is made of besides its row: the revision of the tip that it carries, its topic, or the words of its broadcast.
 
 use super::super::render::{Source, TipText};
 use crate::base::time::civil_from_db;
@@ -38,4 +38,27 @@ pub async fn tip(conn: &mut PgConnection, revision: i64) -> sqlx::Result<TipText
 /// A topic.
 pub async fn topic(conn: &mut PgConnection, id: i64) -> sqlx::Result<Topic> {
     sqlx::query_as!(Topic, "SELECT name, list_label FROM topics WHERE id = $1", id).fetch_one(conn).await
+}
+
+/// What an edition of a broadcast says, and the program whose waitlist it goes to, if it goes to one.
+#[derive(Debug)]
+pub struct Broadcast {
+    /// Its words, as a tip has them.
+    pub text: TipText,
+    /// As people read the program, and its slug.
+    pub program: Option<(String, String)>,
+}
+
+/// The broadcast that an edition is of.
+pub async fn broadcast(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Broadcast> {
+    let row = sqlx::query!(
+        r#"SELECT b.subject, b.preheader, b.markdown, p.name AS "name?", p.slug AS "slug?"
+        FROM editions e JOIN campaigns c ON c.id = e.campaign_id JOIN broadcasts b ON b.campaign_id = c.id LEFT JOIN programs p ON p.id = c.program_id
+        WHERE e.id = $1"#,
+        edition_id
+    )
+    .fetch_one(conn)
+    .await?;
+    let text = TipText { subject: row.subject, preheader: row.preheader, markdown: row.markdown, ..TipText::default() };
+    Ok(Broadcast { text, program: row.name.zip(row.slug) })
 }

@@ -150,6 +150,7 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
     if records.is_empty() {
         return Ok(());
     }
+    stop_clocks(conn, worker, records).await?;
     let (periods, ids) = split(&records.iter().map(|r| r.key).collect::<Vec<_>>());
     let fences: Vec<i32> = records.iter().map(|r| r.fence).collect();
     let states: Vec<String> = records.iter().map(|r| state_after(&r.ending).to_owned()).collect();
@@ -222,6 +223,29 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
     Ok(())
 }
 
+// The relay certainly did not take these: what counts from the hand-over counts from the next one. Where an earlier one is in
+// doubt, since the mail is repeated, it counts from that. The rows are locked.
+async fn stop_clocks(conn: &mut PgConnection, worker: i64, records: &[Record]) -> sqlx::Result<()> {
+    let not_taken = |r: &&Record| r.edition_id.is_none() && matches!(r.ending, Ending::NotBegun | Ending::Deferred { .. });
+    let not_taken: Vec<&Record> = records.iter().filter(not_taken).collect();
+    if not_taken.is_empty() {
+        return Ok(());
+    }
+    let (periods, ids) = split(&not_taken.iter().map(|r| r.key).collect::<Vec<_>>());
+    sqlx::query!(
+        "UPDATE transactional t SET handed_over_at = NULL
+        FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence) JOIN deliveries d ON d.period = w.period AND d.id = w.id
+        WHERE t.delivery_id = d.id AND d.state = 'handing_over' AND d.worker_id = $4 AND d.fence = w.fence AND d.repeated_at IS NULL",
+        &periods,
+        &ids,
+        &not_taken.iter().map(|r| r.fence).collect::<Vec<_>>(),
+        worker
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
 fn state_after(ending: &Ending) -> &'static str {
     match ending {
         Ending::Sent => "sent",
@@ -252,7 +276,7 @@ async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timest
                             AND ((o.state IN ('handing_over', 'sent', 'unconfirmed') AND o.handing_over_at > $7)
                                 OR (o.state = 'claimed' AND o.id < d.id))
                     ) THEN 'tip within 72 hours'
-                    WHEN d.valid_until <= $6 THEN 'expired'
+                    WHEN d.valid_until <= $6 OR r.over_at <= $6 THEN 'expired'
                 END AS refusal, coalesce(e.state = 'running', true) AS running
             FROM wanted w
             JOIN deliveries d ON d.period = w.period AND d.id = w.id AND d.fence = w.fence AND d.state = 'claimed' AND d.worker_id = $4
@@ -298,10 +322,18 @@ pub async fn take_back(conn: &mut PgConnection, worker: i64, marks: &[Mark]) -> 
     let (periods, ids) = split(&marks.iter().map(|m| m.key).collect::<Vec<_>>());
     let fences: Vec<i32> = marks.iter().map(|m| m.fence).collect();
     sqlx::query!(
-        "UPDATE deliveries d SET state = 'queued', ready_at = d.due_at, handing_over_at = NULL
-        FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence)
-        WHERE d.period = w.period AND d.id = w.id AND d.worker_id = $4
-            AND ((d.state = 'claimed' AND d.fence = w.fence) OR (d.state = 'handing_over' AND d.fence = w.fence + 1))",
+        "WITH held AS (
+            SELECT d.period, d.id, d.edition_id, d.state, d.repeated_at FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence)
+            JOIN deliveries d ON d.period = w.period AND d.id = w.id
+            WHERE d.worker_id = $4 AND ((d.state = 'claimed' AND d.fence = w.fence) OR (d.state = 'handing_over' AND d.fence = w.fence + 1))
+            ORDER BY d.period, d.id FOR NO KEY UPDATE OF d
+        ), stopped AS (
+            -- What counts from the hand-over has not begun.
+            UPDATE transactional t SET handed_over_at = NULL FROM held
+            WHERE held.edition_id IS NULL AND held.state = 'handing_over' AND held.repeated_at IS NULL AND t.delivery_id = held.id
+        )
+        UPDATE deliveries d SET state = 'queued', ready_at = d.due_at, handing_over_at = NULL FROM held
+        WHERE d.period = held.period AND d.id = held.id",
         &periods,
         &ids,
         &fences,

@@ -1,11 +1,13 @@
 //! The ledger's SQL: every statement that moves a delivery from one state to the next, each fenced by who may write it.
 //!
 //! `claim` takes work, `mark` is the moment of hand-over and records what came of it, `lease` settles what the dead left,
-//! `repeat` hands some of what is unconfirmed over once more, `resolve` is the operator's word about the rest, `look` answers what there is to do.
+//! `repeat` hands some of what is unconfirmed over once more, `resolve` is the operator's word about the rest, `look` answers what there is to do,
+//! `line` keeps those who leave a waitlist from what is planned for it.
 
 pub mod claim;
 pub mod contents;
 pub mod lease;
+pub mod line;
 pub mod look;
 pub mod mark;
 mod repeat;

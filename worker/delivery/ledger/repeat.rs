@@ -1,6 +1,6 @@
 //! The policy for what is unconfirmed: a mail that answers a person's act is handed over once more by itself, recorded.
 //!
-//! A second confirmation does no harm, and one that is lost leaves her waiting; a tip waits for an operator's word. Called in the
+//! A second confirmation does no harm, and one that is lost leaves her waiting; a tip or a broadcast waits for an operator's word. Called in the
 //! transaction in which a delivery became unconfirmed, by `mark` and by `lease`.
 
 use super::super::Key;
@@ -22,7 +22,7 @@ pub(super) async fn once(conn: &mut PgConnection, keys: &[Key], now: Timestamp) 
     let repeated = sqlx::query!(
         "UPDATE deliveries d SET state = 'queued', reason = d.reason || '; it is handed over once more', ready_at = $3, repeated_at = $3, finished_at = NULL
         FROM unnest($1::date[], $2::bigint[]) AS w (period, id)
-        WHERE d.period = w.period AND d.id = w.id AND d.state = 'unconfirmed' AND d.basis IN ('confirmation', 'waitlist', 'preferences')
+        WHERE d.period = w.period AND d.id = w.id AND d.state = 'unconfirmed' AND d.edition_id IS NULL AND d.basis IN ('confirmation', 'waitlist', 'preferences')
             AND d.repeated_at IS NULL AND coalesce(d.valid_until, 'infinity') > $3
         RETURNING d.period, d.id",
         &periods,

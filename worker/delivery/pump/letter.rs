@@ -1,6 +1,6 @@
-//! From a claimed delivery to the bytes of its mail: its tip or its notice, rendered for one person, built, signed.
+//! From a claimed delivery to the bytes of its mail: its tip, its broadcast or its notice, rendered for one person, built, signed.
 //!
-//! What does not change between mails (a tip's revision, a topic) is read and made ready once and kept. A delivery whose mail
+//! What does not change between mails (a tip's revision, a topic, a broadcast) is read and made ready once and kept. A delivery whose mail
 //! cannot be made ends with the reason; no other is touched.
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
         },
         message::{self, ListHeaders, Parts},
         message_id,
-        render::{Button, Foot, Links, Notice, ReadyTip, Rendered, WeeklyTip},
+        render::{Because, Broadcast, Button, Entry, Foot, Links, Notice, ReadyTip, Rendered, WeeklyTip},
     },
     Setup, links,
 };
@@ -61,6 +61,8 @@ pub struct Letters {
     setup: Arc<Setup>,
     tips: Kept<ReadyTip>,
     topics: Kept<Topic>,
+    /// By their editions.
+    broadcasts: Kept<ReadyBroadcast>,
 }
 
 type Kept<T> = RwLock<HashMap<i64, Arc<T>>>;
@@ -71,13 +73,14 @@ const KEPT: usize = 1000;
 impl Letters {
     /// Makes letters for `setup`'s publisher.
     pub fn new(setup: Arc<Setup>) -> Self {
-        Self { setup, tips: Kept::default(), topics: Kept::default() }
+        Self { setup, tips: Kept::default(), topics: Kept::default(), broadcasts: Kept::default() }
     }
 
     /// The mail of a delivery.
     pub async fn make(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
         match claimed.template.as_str() {
             "weekly_tip" => self.make_tip(claimed).await,
+            "broadcast" => self.make_broadcast(claimed).await,
             template => self.make_notice(claimed, template).await,
         }
     }
@@ -99,24 +102,55 @@ impl Letters {
         })
     }
 
+    async fn make_broadcast(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
+        let broadcast = self.broadcast(claimed.edition_id.context("this delivery has no edition")?).await?;
+        let way_out = match &broadcast.program {
+            None => Some(self.way_out(claimed).await?),
+            Some(_) => None,
+        };
+        unharmed(|| {
+            let preferences_url = links::preferences(&self.setup, subscriber(claimed)?);
+            let place =
+                broadcast.program.as_ref().map(|(program, slug)| anyhow::Ok((program, links::entry(&self.setup, slug, entry(claimed)?))));
+            let place = place.transpose()?;
+            let because = match (&way_out, &place) {
+                (Some(way_out), _) => Because::Topic { name: &way_out.topic.name, unsubscribe_url: &way_out.url },
+                (None, Some((program, entry_url))) => Because::Waitlist { program, entry_url },
+                (None, None) => anyhow::bail!("this broadcast goes to nobody"),
+            };
+            let name = claimed.name.as_deref();
+            let mail = Broadcast { text: &broadcast.text, because, name, preferences_url: &preferences_url };
+            let rendered = self.setup.templates.render_broadcast(&mail)?;
+            // Without a List-Id it would be answered by those who are out of their office.
+            let auto_submitted = way_out.is_none();
+            self.finish(claimed, &Made { rendered, to_name: name, way_out: way_out.as_ref(), auto_submitted })
+        })
+    }
+
     async fn make_notice(&self, claimed: &Claimed, template: &str) -> Result<Letter, LetterError> {
         let frozen = claimed.context.as_ref().unwrap_or(&serde_json::Value::Null);
         let notice = Notice::read(template, frozen).map_err(anyhow::Error::from)?;
         let way_out = match notice.foot() {
             Foot::Topic => Some(self.way_out(claimed).await?),
-            Foot::Unproven | Foot::Person => None,
+            Foot::Unproven | Foot::Person | Foot::Waitlist => None,
         };
         unharmed(|| {
             let preferences_url = links::preferences(&self.setup, subscriber(claimed)?);
+            let entry_url = notice.entry().map(|Entry { slug, entry }| links::entry(&self.setup, slug, entry));
             let button = match notice.button() {
                 Button::Confirm { signup } => links::confirm(&self.setup, signup),
                 Button::Preferences => preferences_url.clone(),
+                Button::Entry(Entry { slug, entry }) => links::entry(&self.setup, slug, entry),
+                Button::Offer { offer } => links::offer(&self.setup, offer),
+                Button::Program { slug } => links::program(&self.setup, slug),
             };
             // What a stranger may have caused greets nobody by name.
             let name = claimed.name.as_deref().filter(|_| notice.foot() != Foot::Unproven);
             let unsubscribe = way_out.as_ref().map(|way_out| way_out.url.as_str());
-            let links = Links { button: &button, preferences: Some(&preferences_url), unsubscribe };
-            let rendered = self.setup.templates.render_notice(&notice, name, &links)?;
+            let links = Links { button: &button, preferences: Some(&preferences_url), unsubscribe, entry: entry_url.as_deref() };
+            // Its mark is still to come, unless there was one: what it promises ends no later than what the mark begins.
+            let from = claimed.handed_over_at.unwrap_or_else(|| self.setup.clock.now());
+            let rendered = self.setup.templates.render_notice(&notice, name, &links, from)?;
             self.finish(claimed, &Made { rendered, to_name: name, way_out: way_out.as_ref(), auto_submitted: true })
         })
     }
@@ -161,6 +195,15 @@ impl Letters {
         Ok(keep(&self.tips, revision, self.setup.templates.ready_tip(&text).map_err(anyhow::Error::from)?))
     }
 
+    async fn broadcast(&self, edition_id: i64) -> Result<Arc<ReadyBroadcast>, LetterError> {
+        if let Some(broadcast) = kept(&self.broadcasts, edition_id) {
+            return Ok(broadcast);
+        }
+        let read = contents::broadcast(&mut *self.setup.db.pool.acquire().await?, edition_id).await?;
+        let text = self.setup.templates.ready_tip(&read.text).map_err(anyhow::Error::from)?;
+        Ok(keep(&self.broadcasts, edition_id, ReadyBroadcast { text, program: read.program }))
+    }
+
     async fn topic(&self, id: i64) -> Result<Arc<Topic>, LetterError> {
         if let Some(topic) = kept(&self.topics, id) {
             return Ok(topic);
@@ -168,6 +211,13 @@ impl Letters {
         let topic = contents::topic(&mut *self.setup.db.pool.acquire().await?, id).await?;
         Ok(keep(&self.topics, id, topic))
     }
+}
+
+/// A broadcast, rendered as far as all its mails share it.
+#[derive(Debug)]
+struct ReadyBroadcast {
+    text: ReadyTip,
+    program: Option<(String, String)>,
 }
 
 /// A topic, and one person's link out of it.
@@ -186,6 +236,12 @@ struct Made<'a> {
 
 fn subscriber(claimed: &Claimed) -> anyhow::Result<i64> {
     claimed.subscriber_id.context("this delivery has no subscriber")
+}
+
+// The entry by which she waits is all that the delivery of a broadcast freezes.
+fn entry(claimed: &Claimed) -> anyhow::Result<i64> {
+    let frozen = claimed.context.as_ref().and_then(|context| context.get("entry"));
+    frozen.and_then(serde_json::Value::as_i64).context("this delivery names no entry")
 }
 
 // A panic over one mail is the end of that delivery, not of the pump.

@@ -19,3 +19,18 @@ pub(super) fn preferences(setup: &Setup, subscriber_id: i64) -> String {
 pub(super) fn unsubscribe(setup: &Setup, subscriber_id: i64, topic_id: i64) -> String {
     format!("{}/u/{}", setup.site_url, token::unsubscribe(&setup.keyring, UnsubscribeToken { subscriber_id, topic_id }))
 }
+
+/// Her place on a program's waitlist, and her way out of it.
+pub(super) fn entry(setup: &Setup, slug: &str, entry: i64) -> String {
+    format!("{}/{}", program(setup, slug), token::of_id(&setup.keyring, Purpose::Entry, entry))
+}
+
+/// A program, where anybody can join its waitlist.
+pub(super) fn program(setup: &Setup, slug: &str) -> String {
+    format!("{}/waitlist/{slug}", setup.site_url)
+}
+
+/// Where an offer is accepted or declined.
+pub(super) fn offer(setup: &Setup, offer: i64) -> String {
+    format!("{}/offers/{}", setup.site_url, token::of_id(&setup.keyring, Purpose::Offer, offer))
+}

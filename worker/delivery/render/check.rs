@@ -14,6 +14,8 @@ pub struct Wanted<'a> {
     pub preferences_url: &'a str,
     /// The link out.
     pub unsubscribe_url: &'a str,
+    /// Her place on a waitlist.
+    pub entry_url: &'a str,
     /// The publisher's postal address.
     pub postal_address: &'a str,
 }
@@ -47,7 +49,13 @@ fn missing(mail: &Rendered, wanted: &Wanted<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let person = (wanted.foot != Foot::Unproven).then_some(wanted.preferences_url);
     let topic = (wanted.foot == Foot::Topic).then_some(wanted.unsubscribe_url);
-    let links = [("link of the button", wanted.button_url), ("preferences link", person), ("unsubscribe link", topic)];
+    let entry = (wanted.foot == Foot::Waitlist).then_some(wanted.entry_url);
+    let links = [
+        ("link of the button", wanted.button_url),
+        ("preferences link", person),
+        ("unsubscribe link", topic),
+        ("link to her place on the waitlist", entry),
+    ];
     let links = links.into_iter().filter_map(|(what, url)| Some((what, url?)));
     let links = links.map(|(what, url)| (what, in_html(url) && mail.text.contains(url)));
     let address = !wanted.postal_address.is_empty() && in_html(wanted.postal_address) && text.contains(wanted.postal_address);
@@ -149,8 +157,14 @@ mod tests {
         }
     }
 
-    const WANTED: Wanted<'static> =
-        Wanted { foot: Foot::Topic, button_url: None, preferences_url: PREFERENCES, unsubscribe_url: OUT, postal_address: "1 Street" };
+    const WANTED: Wanted<'static> = Wanted {
+        foot: Foot::Topic,
+        button_url: None,
+        preferences_url: PREFERENCES,
+        unsubscribe_url: OUT,
+        entry_url: "https://example.org/waitlist/x/y",
+        postal_address: "1 Street",
+    };
 
     #[test]
     fn a_sound_mail_has_no_findings() {
@@ -183,6 +197,7 @@ mod tests {
         assert_eq!(missing(Foot::Topic, None), 3, "preferences, the way out, the postal address");
         assert_eq!(missing(Foot::Topic, Some("https://example.org/button")), 4);
         assert_eq!(missing(Foot::Person, None), 2);
+        assert_eq!(missing(Foot::Waitlist, None), 3, "preferences, her place, the postal address");
         assert_eq!(missing(Foot::Unproven, None), 1);
     }
 

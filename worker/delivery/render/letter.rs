@@ -172,6 +172,8 @@ pub(super) struct Layout<'a> {
     pub(super) reason: String,
     pub(super) preferences_url: Option<&'a str>,
     pub(super) unsubscribe_url: Option<&'a str>,
+    /// Her place on a waitlist.
+    pub(super) entry_url: Option<&'a str>,
 }
 
 /// The context of the weekly tip's template: every name that its text may use.

@@ -4,6 +4,7 @@
 //! `Templates::load` compiles MJML and parses handlebars once; the pump then renders each mail strictly: a field that is
 //! missing, a link that may not stand in a mail or a part that is too large is a typed error, and never a panic.
 
+mod broadcast;
 pub mod check;
 mod compile;
 mod dress;
@@ -16,17 +17,20 @@ pub mod samples;
 mod table;
 mod wrap;
 
+pub use broadcast::{Because, Broadcast};
+pub use dress::may_link;
 pub use error::{RenderError, TemplateError};
 pub use letter::{ReadyTip, Site, TipText, WeeklyTip, greeting_name};
-pub use notices::{Button, Foot, Links, Notice};
+pub use notices::{Button, Entry, Foot, Links, Notice, moment};
 pub use palette::{ColourError, FIXED, Palette};
 pub use reading::Source;
 
 use error::failed;
 use handlebars::Handlebars;
+use jiff::Timestamp;
 use letter::{Direction, Layout, NoticeContext, WeeklyTipContext};
 use reading::ReadingContext;
-use table::{HTML_PARTIALS, NOTICES, Parts, READING, WEEKLY_TIP, register};
+use table::{BROADCAST, HTML_PARTIALS, NOTICES, Parts, READING, WEEKLY_TIP, register};
 
 /// The largest HTML part: beyond it Gmail cuts a mail and hides its end, where the unsubscribe link stands.
 pub const MAX_HTML: usize = 102_400;
@@ -80,6 +84,10 @@ impl Templates {
             register(&mut html, body, &compile::mjml_to_html(WEEKLY_TIP.name, WEEKLY_TIP.mjml, direction, &site)?)?;
             register(&mut html, reading, &compile::settle(READING, direction, &site))?;
         }
+        BROADCAST.register_plain(&mut plain)?;
+        for (direction, body) in broadcast::PARTS {
+            register(&mut html, body, &compile::mjml_to_html(BROADCAST.name, BROADCAST.mjml, direction, &site)?)?;
+        }
         for (name, text) in HTML_PARTIALS {
             register(&mut html, name, &compile::settle(text, Direction::LeftToRight, &site))?;
         }
@@ -118,12 +126,14 @@ impl Templates {
             reason: format!("You get this letter because you are subscribed to {} from {}.", mail.topic, self.site.name),
             preferences_url: Some(whole(template, PREFERENCES, Some(mail.preferences_url))?),
             unsubscribe_url: Some(whole(template, UNSUBSCRIBE, Some(mail.unsubscribe_url))?),
+            entry_url: None,
         };
         self.render(&WEEKLY_TIP, html_parts(mail.tip.direction).0, &WeeklyTipContext { layout, tip: mail.tip })
     }
 
-    /// A notice for one person; `name` is used where the address is known to be hers.
-    pub fn render_notice(&self, notice: &Notice, name: Option<&str>, links: &Links<'_>) -> Result<Rendered, RenderError> {
+    /// A notice for one person; `name` is used where the address is known to be hers. `from` is when it was first handed over, or
+    /// now: what it says of a time that begins then counts from it.
+    pub fn render_notice(&self, notice: &Notice, name: Option<&str>, links: &Links<'_>, from: Timestamp) -> Result<Rendered, RenderError> {
         let (template, foot) = (notice.parts.name, notice.foot());
         let wanted = |wanted: bool, which, url| wanted.then(|| whole(template, which, url)).transpose();
         let layout = Layout {
@@ -134,9 +144,10 @@ impl Templates {
             reason: notice.contents.reason(&self.site.name),
             preferences_url: wanted(foot != Foot::Unproven, PREFERENCES, links.preferences)?,
             unsubscribe_url: wanted(foot == Foot::Topic, UNSUBSCRIBE, links.unsubscribe)?,
+            entry_url: wanted(foot == Foot::Waitlist, ENTRY, links.entry)?,
         };
         let button_url = whole(template, "button", Some(links.button))?;
-        let words = notice.contents.words().map_err(|e| RenderError::Failed { template: template.to_owned(), why: e.to_string() })?;
+        let words = notice.contents.words(from).map_err(|e| RenderError::Failed { template: template.to_owned(), why: e.to_string() })?;
         self.render(notice.parts, &notice.parts.part("body.mjml"), &NoticeContext { layout, button_url, words })
     }
 
@@ -158,6 +169,7 @@ impl Templates {
 
 const PREFERENCES: &str = "preferences link";
 const UNSUBSCRIBE: &str = "unsubscribe link";
+const ENTRY: &str = "link to her place on the waitlist";
 
 // One that is not https is a finding of `check`, and of the settings; a mail without its way out is worse.
 fn whole<'a>(template: &'static str, link: &'static str, url: Option<&'a str>) -> Result<&'a str, RenderError> {

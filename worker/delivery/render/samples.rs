@@ -3,11 +3,12 @@
 //! their own samples.
 
 use super::{
-    Button, ColourError, Foot, Links, Notice, Palette, RenderError, Rendered, Site, Source, Templates, TipText, WeeklyTip,
+    Because, Broadcast, Button, ColourError, Foot, Links, Notice, Palette, RenderError, Rendered, Site, Source, Templates, TipText,
+    WeeklyTip,
     check::Wanted,
-    table::{NOTICES, WEEKLY_TIP},
+    table::{BROADCAST, NOTICES, WEEKLY_TIP},
 };
-use jiff::civil::date;
+use jiff::{Timestamp, civil::date};
 
 /// One mail's ingredients.
 #[derive(Debug, Clone)]
@@ -42,12 +43,19 @@ pub const PREFERENCES_URL: &str = "https://letters.example.org/preferences/b2YtY
 /// The way out of nobody.
 pub const UNSUBSCRIBE_URL: &str = "https://letters.example.org/u/c2FtcGxlLXRva2VuLW9mLW5vYm9keQ";
 const CONFIRM_URL: &str = "https://letters.example.org/confirm/YS1zaWduLXVwLW9mLXNhbXBsZXM";
+/// The place of nobody on a waitlist.
+pub const ENTRY_URL: &str = "https://letters.example.org/waitlist/autumn-course/cGxhY2Utb2Ytbm9ib2R5LWF0LWFsbA";
+const PROGRAM_URL: &str = "https://letters.example.org/waitlist/autumn-course";
+const OFFER_URL: &str = "https://letters.example.org/offers/b2ZmZXItdG8tbm9ib2R5LWF0LWFsbA";
 const NAME: &str = "Ana";
+/// When what counts from its hand-over is handed over: 2026-11-29, 09:00:59 in London.
+const HANDED_OVER: i64 = 1_795_942_859;
 
 /// Every template with each of its samples.
 pub fn mails(templates: &Templates) -> Vec<Mail> {
     let tips = weekly_tips();
-    tips.iter().map(|sample| tip_mail(templates, sample)).chain(notice_mails(templates)).collect()
+    let broadcasts = tips.iter().flat_map(|sample| broadcast_mails(templates, sample));
+    tips.iter().map(|sample| tip_mail(templates, sample)).chain(broadcasts).chain(notice_mails(templates)).collect()
 }
 
 impl Mail {
@@ -58,6 +66,7 @@ impl Mail {
             button_url: self.button_url,
             preferences_url: PREFERENCES_URL,
             unsubscribe_url: UNSUBSCRIBE_URL,
+            entry_url: ENTRY_URL,
             postal_address: &site.postal_address,
         }
     }
@@ -77,6 +86,30 @@ fn tip_mail(templates: &Templates, sample: &Sample) -> Mail {
     Mail { template: WEEKLY_TIP.name, sample: sample.name, rendered, foot: Foot::Topic, button_url: None }
 }
 
+// The same words to a topic and to a waitlist.
+fn broadcast_mails(templates: &Templates, sample: &Sample) -> [Mail; 2] {
+    let name = sample.topic.as_str();
+    let to_topic = Because::Topic { name, unsubscribe_url: UNSUBSCRIBE_URL };
+    let to_waitlist = Because::Waitlist { program: name, entry_url: ENTRY_URL };
+    [(to_topic, Foot::Topic, sample.name), (to_waitlist, Foot::Waitlist, to_a_waitlist(sample.name))].map(|(because, foot, called)| {
+        let rendered = templates.ready_tip(&sample.tip).and_then(|text| {
+            let name = sample.recipient.as_deref();
+            templates.render_broadcast(&Broadcast { text: &text, because, name, preferences_url: PREFERENCES_URL })
+        });
+        Mail { template: BROADCAST.name, sample: called, rendered, foot, button_url: None }
+    })
+}
+
+fn to_a_waitlist(sample: &str) -> &'static str {
+    match sample {
+        "ordinary" => "to a waitlist",
+        "long" => "long to a waitlist",
+        "hostile names" => "hostile to a waitlist",
+        "right to left" => "right to left to a waitlist",
+        _ => "no links to a waitlist",
+    }
+}
+
 fn notice_mails(templates: &Templates) -> impl Iterator<Item = Mail> {
     let frozen = NOTICES.iter().flat_map(|kind| (kind.samples)().into_iter().map(move |frozen| (kind.parts.name, frozen)));
     frozen.map(|(template, (sample, frozen))| match Notice::read(template, &frozen) {
@@ -89,9 +122,13 @@ fn notice_mail(templates: &Templates, template: &'static str, sample: &'static s
     let button = match notice.button() {
         Button::Confirm { .. } => CONFIRM_URL,
         Button::Preferences => PREFERENCES_URL,
+        Button::Entry(_) => ENTRY_URL,
+        Button::Offer { .. } => OFFER_URL,
+        Button::Program { .. } => PROGRAM_URL,
     };
-    let links = Links { button, preferences: Some(PREFERENCES_URL), unsubscribe: Some(UNSUBSCRIBE_URL) };
-    let rendered = templates.render_notice(notice, Some(NAME), &links);
+    let links = Links { button, preferences: Some(PREFERENCES_URL), unsubscribe: Some(UNSUBSCRIBE_URL), entry: Some(ENTRY_URL) };
+    let from = Timestamp::from_second(HANDED_OVER).expect("within the range of timestamps");
+    let rendered = templates.render_notice(notice, Some(NAME), &links, from);
     Mail { template, sample, rendered, foot: notice.foot(), button_url: Some(button) }
 }
 

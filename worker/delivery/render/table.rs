@@ -5,7 +5,13 @@
 
 use super::{
     error::TemplateError,
-    notices::{Kind, confirmation::Confirmation, preferences_link::PreferencesLink, welcome::Welcome},
+    notices::{
+        Kind,
+        confirmation::Confirmation,
+        preferences_link::PreferencesLink,
+        waitlist::{Accepted, Closed, Expired, Joined, Offer, Reminder},
+        welcome::Welcome,
+    },
     wrap,
 };
 use handlebars::Handlebars;
@@ -33,12 +39,21 @@ macro_rules! parts {
 /// The mail that carries a tip.
 pub(super) const WEEKLY_TIP: Parts = parts!("weekly_tip");
 
+/// The mail of a broadcast.
+pub(super) const BROADCAST: Parts = parts!("broadcast");
+
 /// The mails that say something to one person, each with the context that it is filled with.
-pub(super) static NOTICES: [Kind; 4] = [
+pub(super) static NOTICES: [Kind; 10] = [
     Kind::of::<Confirmation>(parts!("confirmation")),
     Kind::of::<Confirmation>(parts!("reminder")),
     Kind::of::<Welcome>(parts!("welcome")),
     Kind::of::<PreferencesLink>(parts!("preferences_link")),
+    Kind::of::<Joined>(parts!("joined")),
+    Kind::of::<Offer>(parts!("offer")),
+    Kind::of::<Reminder>(parts!("offer_reminder")),
+    Kind::of::<Expired>(parts!("expired")),
+    Kind::of::<Accepted>(parts!("accepted")),
+    Kind::of::<Closed>(parts!("closed")),
 ];
 
 /// What text parts include.

@@ -16,11 +16,12 @@ pub(super) async fn ensure_partition(pool: &PgPool, now: Timestamp) -> sqlx::Res
     sqlx::query!("SELECT ensure_deliveries_partition($1)", civil_to_db(period_of(now))).fetch_one(pool).await.map(drop)
 }
 
-/// Whether she is confirmed with any topic, and has not left everything.
-pub(super) async fn is_subscribed(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<bool> {
+/// Whether she is confirmed with any topic or waits, was offered or has a seat somewhere, and has not left everything.
+pub(super) async fn is_known(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM subscriptions WHERE subscriber_id = $1 AND standing = 'confirmed')
-            AND NOT EXISTS (SELECT FROM suppressions WHERE subscriber_id = $1 AND lifted_at IS NULL) AS "subscribed!""#,
+        r#"SELECT (EXISTS (SELECT FROM subscriptions WHERE subscriber_id = $1 AND standing = 'confirmed')
+                OR EXISTS (SELECT FROM entries WHERE subscriber_id = $1 AND state IN ('waiting', 'offered', 'seated')))
+            AND NOT EXISTS (SELECT FROM suppressions WHERE subscriber_id = $1 AND lifted_at IS NULL) AS "known!""#,
         subscriber_id
     )
     .fetch_one(conn)

@@ -1,13 +1,14 @@
 //! The SQL behind a person's export: what `person` does not show.
 
-use super::{Change, Import, OperatorAct, SignUp};
+use super::{Change, Import, OperatorAct, PassedOver, SignUp};
 use crate::base::time::{civil_from_db, from_db};
 use sqlx::PgConnection;
 
 /// Her wishes to subscribe, the oldest first.
 pub(super) async fn sign_ups(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<SignUp>> {
     let rows = sqlx::query!(
-        r#"SELECT s.asked_at, ARRAY(SELECT t.name FROM topics t WHERE t.id = ANY(s.topics) ORDER BY t.name) AS "topics!", s.wording, s.name, s.zone,
+        r#"SELECT s.asked_at, ARRAY(SELECT t.name FROM topics t WHERE t.id = ANY(s.topics) ORDER BY t.name) AS "topics!",
+            ARRAY(SELECT p.name FROM programs p WHERE p.id = ANY(s.programs) ORDER BY p.name) AS "programs!", s.wording, s.name, s.zone,
             s.stage_date, s.source, s.expires_at, s.outcome, s.closed_at
            FROM signups s WHERE s.subscriber_id = $1 ORDER BY s.id"#,
         id,
@@ -17,6 +18,7 @@ pub(super) async fn sign_ups(conn: &mut PgConnection, id: i64) -> sqlx::Result<V
     let sign_up = rows.into_iter().map(|r| SignUp {
         asked_at: from_db(r.asked_at),
         topics: r.topics,
+        waitlists: r.programs,
         wording: r.wording,
         name: r.name,
         zone: r.zone,
@@ -75,6 +77,8 @@ pub(super) async fn operator_acts(conn: &mut PgConnection, id: i64, hashes: &[Ve
         "SELECT at, act, detail FROM operator_acts
          WHERE (subject = 'subscriber' AND subject_id = $1)
             OR (subject = 'suppression' AND subject_id IN (SELECT id FROM suppressions WHERE subscriber_id = $1 OR address_hash = ANY($2)))
+            OR (subject = 'entry' AND subject_id IN (SELECT id FROM entries WHERE subscriber_id = $1))
+            OR (subject = 'offer' AND subject_id IN (SELECT f.id FROM offers f JOIN entries e ON e.id = f.entry_id WHERE e.subscriber_id = $1))
          ORDER BY id",
         id,
         hashes,
@@ -82,4 +86,18 @@ pub(super) async fn operator_acts(conn: &mut PgConnection, id: i64, hashes: &[Ve
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|r| OperatorAct { at: from_db(r.at), act: r.act, detail: r.detail }).collect())
+}
+
+/// When and why she was passed over, as the offers that went to others keep it. Whose these are is not hers to know.
+pub(super) async fn passed_over(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<PassedOver>> {
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT f.offered_at, p.name, o.number, w ->> 'why' AS "why!"
+           FROM entries e JOIN programs p ON p.id = e.program_id JOIN openings o ON o.program_id = e.program_id
+           JOIN offers f ON f.opening_id = o.id CROSS JOIN jsonb_array_elements(f.passed_over) AS w
+           WHERE e.subscriber_id = $1 AND w -> 'entry' = to_jsonb(e.id) ORDER BY f.offered_at"#,
+        id,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|r| PassedOver { at: from_db(r.offered_at), program: r.name, opening: r.number, why: r.why }).collect())
 }

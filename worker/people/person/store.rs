@@ -49,8 +49,8 @@ pub(in crate::people) async fn topics(conn: &mut PgConnection, id: i64) -> sqlx:
 /// Her acts of consent, the oldest first.
 pub(in crate::people) async fn consents(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<ConsentAct>> {
     let rows = sqlx::query!(
-        r#"SELECT c.at, c.act, t.name AS "topic?", c.source, c.wording
-           FROM consents c LEFT JOIN topics t ON t.id = c.topic_id WHERE c.subscriber_id = $1 ORDER BY c.id"#,
+        r#"SELECT c.at, c.act, coalesce(t.name, 'waitlist: ' || g.name) AS topic, c.source, c.wording
+           FROM consents c LEFT JOIN topics t ON t.id = c.topic_id LEFT JOIN programs g ON g.id = c.program_id WHERE c.subscriber_id = $1 ORDER BY c.id"#,
         id,
     )
     .fetch_all(conn)
@@ -62,11 +62,11 @@ pub(in crate::people) async fn consents(conn: &mut PgConnection, id: i64) -> sql
 /// The latest deliveries to her, the latest first.
 pub(in crate::people) async fn deliveries(conn: &mut PgConnection, id: i64, limit: i64) -> sqlx::Result<Vec<DeliveryRecord>> {
     let rows = sqlx::query!(
-        r#"SELECT d.due_at, d.template, d.basis, c.name AS "campaign?", e.occurrence AS "edition?", r.subject AS "subject?", d.state, d.reason,
+        r#"SELECT d.due_at, d.template, d.basis, c.name AS "campaign?", e.occurrence AS "edition?", coalesce(r.subject, b.subject) AS subject, d.state, d.reason,
             d.reply, d.attempts, d.handing_over_at, d.finished_at
            FROM deliveries d
            LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period LEFT JOIN campaigns c ON c.id = e.campaign_id
-           LEFT JOIN tip_revisions r ON r.id = d.tip_revision_id
+           LEFT JOIN tip_revisions r ON r.id = d.tip_revision_id LEFT JOIN broadcasts b ON b.campaign_id = c.id
            WHERE d.subscriber_id = $1 ORDER BY d.due_at DESC, d.id DESC LIMIT $2"#,
         id,
         limit,

@@ -11,13 +11,13 @@ use crate::{
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-/// All of a person's page but what is said about changes; none: there is no such person, or she was erased.
+/// All of a person's page but her waitlists and what is said about changes; none: there is no such person, or she was erased.
 pub(super) async fn preferences(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<Option<Preferences>> {
     let row = sqlx::query!(
         r#"SELECT s.address AS "address!", s.name, s.zone, s.weekday, s.hour, s.stage_date, s.language, s.paused_until,
             EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = s.id AND x.lifted_at IS NULL AND x.kind = 'unsubscribe_all') AS "everything!",
             EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = s.id AND x.lifted_at IS NULL AND x.kind <> 'unsubscribe_all') AS "suppressed!",
-            (SELECT max(c.at) FROM consents c WHERE c.subscriber_id = s.id AND c.topic_id IS NULL AND c.act = 'withdrawn' AND c.at > $2) AS left_at
+            (SELECT max(c.at) FROM consents c WHERE c.subscriber_id = s.id AND c.topic_id IS NULL AND c.program_id IS NULL AND c.act = 'withdrawn' AND c.at > $2) AS left_at
         FROM subscribers s WHERE s.id = $1 AND s.erased_at IS NULL"#,
         subscriber_id,
         to_db(now - UNDO)
@@ -35,6 +35,7 @@ pub(super) async fn preferences(conn: &mut PgConnection, subscriber_id: i64, now
             paused_until: row.paused_until.map(from_db),
         },
         topics: choices(conn, subscriber_id, now).await?,
+        waitlists: Vec::new(),
         everything: row.everything,
         undo_until: row.left_at.filter(|_| row.everything).map(|at| from_db(at) + UNDO),
         suppressed: row.suppressed,

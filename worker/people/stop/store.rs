@@ -78,11 +78,11 @@ pub(super) async fn last_leaving(
            AND NOT EXISTS (SELECT FROM subscribers WHERE id = $1 AND erased_at IS NOT NULL)
            AND (c.topic_id = $2 AND EXISTS (
                 SELECT FROM subscriptions s WHERE s.subscriber_id = $1 AND s.topic_id = $2 AND s.standing = 'unsubscribed')
-             OR c.topic_id IS NULL AND EXISTS (
+             OR c.topic_id IS NULL AND c.program_id IS NULL AND EXISTS (
                 SELECT FROM suppressions s WHERE s.subscriber_id = $1 AND s.kind = 'unsubscribe_all' AND s.lifted_at IS NULL))
            AND NOT EXISTS (
                 SELECT FROM consents later WHERE later.subscriber_id = $1 AND later.id > c.id
-                  AND later.act <> 'withdrawn' AND later.topic_id IS NOT DISTINCT FROM c.topic_id)
+                  AND later.act <> 'withdrawn' AND later.topic_id IS NOT DISTINCT FROM c.topic_id AND later.program_id IS NULL)
          ORDER BY c.id DESC LIMIT 1",
         subscriber_id,
         topic_id,

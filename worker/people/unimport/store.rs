@@ -103,7 +103,7 @@ pub(super) async fn facts(conn: &mut PgConnection, import: &Import, ids: &[i64])
     let rows = sqlx::query!(
         r#"SELECT c.subscriber_id, c.created, c.standing_before, c.filled, s.address, s.erased_at, p.standing AS "standing?", p.changed_at AS "changed_at?",
             EXISTS (SELECT FROM consents k WHERE k.subscriber_id = c.subscriber_id AND k.source <> 'import' AND k.at >= $4
-                AND (k.topic_id = $3 OR k.topic_id IS NULL)) AS "acted!",
+                AND (k.topic_id = $3 OR k.topic_id IS NULL AND k.program_id IS NULL)) AS "acted!",
             EXISTS (SELECT FROM consents k WHERE k.subscriber_id = c.subscriber_id AND k.source <> 'import')
                 OR EXISTS (SELECT FROM subscriptions o WHERE o.subscriber_id = c.subscriber_id AND o.topic_id IS DISTINCT FROM $3)
                 OR EXISTS (SELECT FROM signups g WHERE g.subscriber_id = c.subscriber_id AND g.source <> 'import')

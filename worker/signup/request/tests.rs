@@ -66,13 +66,3 @@ fn without_an_open_topic_nothing_can_be_asked_for() {
     let errors = Request::read(&form("a@example.org"), &[], &rules(Disposable::Warn)).unwrap_err();
     assert_eq!((errors.len(), errors[0].field), (1, "topics"));
 }
-
-#[test]
-fn the_words_agreed_to_name_the_publisher_and_each_topic() {
-    let words = wording("Example Press", &["Back care", "Sleep", "Food"]);
-    assert_eq!(
-        words,
-        "I want Example Press to send me “Back care”, “Sleep” and “Food” by email. I can stop this at any time with the link in every mail."
-    );
-    assert!(wording("Example Press", &["Sleep"]).contains("send me “Sleep” by email"));
-}

@@ -4,9 +4,13 @@
 //! the pages call.
 
 pub(super) mod subscriptions;
+pub(super) mod waitlist;
 
 use super::Web;
-use crate::signup::keys::{self, Found, Scope};
+use crate::signup::{
+    FieldError,
+    keys::{self, Found, Scope},
+};
 use axum::{
     Json,
     body::Bytes,
@@ -15,6 +19,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+
+/// The one body of an answer to a wish that was taken, whoever's address it was.
+const TAKEN: &str = "{\"taken\":true}\n";
 
 /// Why a request is not taken.
 #[derive(Debug)]
@@ -31,6 +38,10 @@ pub(super) enum Refusal {
     NoObject(String),
     /// A field cannot be taken: its name, and what is wrong with it. There may be more than one.
     Fields(Vec<(String, String)>),
+    /// What its path names is not there.
+    NotThere(&'static str),
+    /// What its path names takes nothing any more.
+    Closed(&'static str),
     /// Too much was asked for within the hour.
     TooMany,
     /// Something failed on our side.
@@ -40,6 +51,27 @@ pub(super) enum Refusal {
 impl<E: Into<anyhow::Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
+    }
+}
+
+impl Refusal {
+    /// Fields that cannot be taken, as the sign-up names them.
+    pub(super) fn of_fields(problems: Vec<FieldError>) -> Self {
+        Self::Fields(problems.into_iter().map(|problem| (problem.field.to_owned(), problem.problem)).collect())
+    }
+}
+
+/// The answer to a wish that was taken.
+pub(super) fn taken() -> Response {
+    (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], TAKEN).into_response()
+}
+
+/// A field that is a text; null says that nothing was given.
+pub(super) fn text(value: Value) -> Result<String, &'static str> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Null => Ok(String::new()),
+        _ => Err("a text was expected"),
     }
 }
 
@@ -88,6 +120,8 @@ impl IntoResponse for Refusal {
             Self::TooLarge => refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 16 KB, or did not arrive whole"),
             Self::NoObject(why) => refused(StatusCode::BAD_REQUEST, &format!("a JSON object was expected: {why}")),
             Self::Fields(problems) => wrong_fields(&problems),
+            Self::NotThere(problem) => refused(StatusCode::NOT_FOUND, problem),
+            Self::Closed(problem) => refused(StatusCode::CONFLICT, problem),
             Self::TooMany => {
                 let problem = "more was asked for within the hour than is taken; try again when Retry-After has passed";
                 with(header::RETRY_AFTER, "3600", refused(StatusCode::TOO_MANY_REQUESTS, problem))

@@ -3,20 +3,16 @@
 //! The same reading, limits and mails as the page. The program's own server calls it, so there is no host to count by: the key is
 //! counted instead. The answer says that the request was taken, and nothing about the address.
 
-use super::{Refusal, key, object};
+use super::{Refusal, key, object, taken, text};
 use crate::{
-    signup::{self, Answer, Desk, Form, Origin, keys::Scope},
-    web::{Web, pages::Frame},
+    signup::{self, Answer, Form, Origin, keys::Scope},
+    web::Web,
 };
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value};
-
-/// The one body of an answer, whoever's address it was.
-const TAKEN: &str = "{\"taken\":true}\n";
 
 /// No request names more topics.
 const MAX_TOPICS: usize = 100;
@@ -24,7 +20,7 @@ const MAX_TOPICS: usize = 100;
 /// `POST /api/v1/subscriptions`
 pub(in crate::web) async fn add(State(web): State<Web>, request: Request) -> Response {
     match added(&web, request).await {
-        Ok(()) => (StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "application/json")], TAKEN).into_response(),
+        Ok(()) => taken(),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -34,10 +30,8 @@ async fn added(web: &Web, request: Request) -> Result<(), Refusal> {
     let key = key(web, request.headers(), Scope::Subscribe).await?;
     let form = form(object(request).await?).map_err(Refusal::Fields)?;
     let open = signup::open_topics(&mut *web.db.pool.acquire().await?).await?;
-    let request = signup::Request::read(&form, &open, &web.rules)
-        .map_err(|problems| Refusal::Fields(problems.into_iter().map(|problem| (problem.field.to_owned(), problem.problem)).collect()))?;
-    let desk = Desk { pool: &web.db.pool, keyring: &web.keyring, rules: &web.rules, publisher: Frame::of(web).publisher };
-    match signup::subscribe(&desk, &request, Origin::Key(key), web.clock.now()).await? {
+    let request = signup::Request::read(&form, &open, &web.rules).map_err(Refusal::of_fields)?;
+    match signup::subscribe(&web.desk(), &request, Origin::Key(key), web.clock.now()).await? {
         Answer::Taken => Ok(()),
         Answer::TooMany => Err(Refusal::TooMany),
     }
@@ -60,14 +54,6 @@ fn form(object: Map<String, Value>) -> Result<Form, Vec<(String, String)>> {
         }
     }
     if problems.is_empty() { Ok(form) } else { Err(problems) }
-}
-
-fn text(value: Value) -> Result<String, &'static str> {
-    match value {
-        Value::String(text) => Ok(text),
-        Value::Null => Ok(String::new()),
-        _ => Err("a text was expected"),
-    }
 }
 
 fn texts(value: Value) -> Result<Vec<String>, &'static str> {

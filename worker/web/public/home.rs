@@ -1,7 +1,11 @@
-//! `/`: who writes from here, what there is to subscribe to, and where to go on.
+//! `/`: who writes from here, what there is to subscribe to and to wait for, and where to go on.
 
 use crate::{
     signup::{self, OpenTopic},
+    waitlist::{
+        program::{self, Program},
+        states::ProgramState,
+    },
     web::{
         Web,
         error::{Problem, answer},
@@ -16,6 +20,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 struct Page<'a> {
     frame: Frame<'a>,
     topics: Vec<OpenTopic>,
+    programs: Vec<Program>,
 }
 
 /// The page.
@@ -24,6 +29,8 @@ pub(in crate::web) async fn show(State(web): State<Web>) -> Response {
 }
 
 async fn shown(web: &Web) -> Result<Response, Problem> {
-    let topics = signup::open_topics(&mut *web.db.pool.acquire().await?).await?;
-    Ok(page(StatusCode::OK, &Page { frame: Frame::of(web), topics }))
+    let mut conn = web.db.pool.acquire().await?;
+    let topics = signup::open_topics(&mut conn).await?;
+    let programs = program::list(&mut conn).await?.into_iter().filter(|program| program.state == ProgramState::Open).collect();
+    Ok(page(StatusCode::OK, &Page { frame: Frame::of(web), topics, programs }))
 }

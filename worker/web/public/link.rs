@@ -2,11 +2,12 @@
 
 use super::{
     form::{Fields, Filled},
-    subscribe::{OnceMore, WHERE_IT_IS, message, sentence, too_many},
+    person::sentence,
+    subscribe::{OnceMore, WHERE_IT_IS, message, too_many},
 };
 use crate::{
     base::address::EmailAddress,
-    signup::{self, Answer, Desk, Origin},
+    signup::{self, Answer, Origin},
     web::{
         Web,
         error::{Problem, answer},
@@ -57,8 +58,7 @@ async fn acted(web: &Web, host: Host, request: Request) -> Result<Response, Prob
         let once_more = OnceMore { frame, stamp, carried: vec![("email", email.to_owned())], wording: None, button: "Mail me my link" };
         return Ok(page(StatusCode::OK, &once_more));
     }
-    let desk = Desk { pool: &web.db.pool, keyring: &web.keyring, rules: &web.rules, publisher: frame.publisher };
-    match signup::mail_link(&desk, &address, Origin::Host(host.0), web.clock.now()).await? {
+    match signup::mail_link(&web.desk(), &address, Origin::Host(host.0), web.clock.now()).await? {
         Answer::Taken => Ok(thanks(web)),
         Answer::TooMany => Ok(too_many(web)),
     }

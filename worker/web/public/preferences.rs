@@ -59,7 +59,7 @@ async fn acted(web: &Web, token: Token, request: Request) -> Result<Response, Pr
     };
     match wish {
         Wish::Export => return data(web, id).await,
-        Wish::AskErase => return Ok(pages::page(StatusCode::OK, &AskErase { frame: Frame::of(web) })),
+        Wish::AskErase => return Ok(pages::page(StatusCode::OK, &AskErase { frame: Frame::of(web), waits: !before.waitlists.is_empty() })),
         _ => {}
     }
     // A task of its own: a reader who closes the page does not end a stop between its two commits.

@@ -5,10 +5,10 @@
 
 use super::{
     form::{Fields, Filled},
-    zones::{self, Region},
+    person::{self, Person},
 };
 use crate::{
-    signup::{self, Answer, Desk, FieldError, Form, OpenTopic, Origin, Request},
+    signup::{self, Answer, FieldError, Form, OpenTopic, Origin, Request},
     web::{
         Web,
         error::{Problem, answer},
@@ -46,13 +46,10 @@ pub(in crate::web) async fn act(State(web): State<Web>, host: Host, request: ext
 struct Page<'a> {
     frame: Frame<'a>,
     stamp: String,
+    person: Person,
     topics: &'a [OpenTopic],
-    typed: Form,
-    regions: &'static [Region],
     wording: String,
     question: &'a str,
-    problems: Vec<FieldError>,
-    is_new: bool,
 }
 
 /// A page with one button that carries a form along.
@@ -98,8 +95,7 @@ async fn acted(web: &Web, host: Host, request: extract::Request) -> Result<Respo
 }
 
 async fn take(web: &Web, request: &Request, host: Host) -> Result<Response, Problem> {
-    let desk = Desk { pool: &web.db.pool, keyring: &web.keyring, rules: &web.rules, publisher: Frame::of(web).publisher };
-    match signup::subscribe(&desk, request, Origin::Host(host.0), web.clock.now()).await? {
+    match signup::subscribe(&web.desk(), request, Origin::Host(host.0), web.clock.now()).await? {
         Answer::Taken => Ok(thanks(web)),
         Answer::TooMany => Ok(too_many(web)),
     }
@@ -110,13 +106,10 @@ async fn open_topics(web: &Web) -> Result<Vec<OpenTopic>, Problem> {
 }
 
 fn form(fields: &Fields) -> Form {
-    let text = |name| fields.get(name).to_owned();
     Form {
-        email: text("email"),
-        name: text("name"),
         topics: fields.all("topics").map(str::to_owned).collect(),
-        zone: text("zone"),
-        stage_date: text("stage_date"),
+        stage_date: fields.get("stage_date").to_owned(),
+        ..person::form(fields)
     }
 }
 
@@ -134,10 +127,9 @@ fn once_more(web: &Web, stamp: String, form: &Form, choice: String, request: &Re
     let frame = Frame::of(web);
     let names: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
     let wording = signup::wording(frame.publisher, &names);
-    let mut carried = vec![("email", form.email.clone()), ("name", form.name.clone())];
+    let mut carried = person::carried(form);
     carried.extend(form.topics.iter().map(|slug| ("topics", slug.clone())));
-    carried.extend([("zone", form.zone.clone()), ("stage_date", form.stage_date.clone()), (CHOICE, choice)]);
-    carried.retain(|(_, value)| !value.is_empty());
+    carried.extend([("stage_date", form.stage_date.clone()), (CHOICE, choice)].into_iter().filter(|(_, value)| !value.is_empty()));
     page(StatusCode::OK, &OnceMore { frame, stamp, carried, wording: Some(wording), button: "Subscribe" })
 }
 
@@ -169,13 +161,6 @@ pub(super) fn message(web: &Web, status: StatusCode, heading: &str, paragraphs: 
     page(status, &Message { frame: Frame::of(web), heading: heading.to_owned(), paragraphs })
 }
 
-/// A problem as a sentence of its own.
-pub(super) fn sentence(problem: &str) -> String {
-    let mut letters = problem.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
-}
-
 impl<'a> Page<'a> {
     fn of(web: &'a Web, open: &'a [OpenTopic], typed: Form, problems: Vec<FieldError>) -> Self {
         let frame = Frame::of(web);
@@ -183,38 +168,24 @@ impl<'a> Page<'a> {
         let names: Vec<&str> = if let [only] = open { vec![only.name.as_str()] } else { Vec::new() };
         Self {
             stamp: stamp::of(&web.keyring, web.clock.now()),
+            person: Person::of(typed, problems, "So that letters come by day where you are."),
             topics: open,
-            is_new: typed.email.is_empty() && problems.is_empty(),
-            typed,
-            regions: zones::regions(),
             wording: signup::wording(frame.publisher, &names),
             question: &web.rules.stage_question,
-            problems,
             frame,
         }
     }
 
-    fn problem(&self, field: &str) -> Option<String> {
-        self.problems.iter().find(|problem| problem.field == field).map(|problem| sentence(&problem.problem))
-    }
-
     fn label(&self, field: &str) -> &'a str {
         match field {
-            "email" => "Your email address",
-            "name" => "Your name",
             "topics" => "Which letters?",
-            "zone" => "Your time zone",
-            _ if self.question.is_empty() => "The date",
-            _ => self.question,
+            "stage_date" if self.question.is_empty() => "The date",
+            "stage_date" => self.question,
+            other => person::label(other),
         }
     }
 
     fn is_chosen(&self, topic: &OpenTopic) -> bool {
-        self.typed.topics.contains(&topic.slug)
-    }
-
-    /// A zone that was sent and that the menu does not have.
-    fn other_zone(&self) -> Option<&str> {
-        Some(self.typed.zone.as_str()).filter(|zone| !zone.is_empty() && !zones::offers(zone))
+        self.person.typed.topics.contains(&topic.slug)
     }
 }

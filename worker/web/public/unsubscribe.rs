@@ -7,6 +7,7 @@ use super::post::{self, Act};
 use crate::{
     base::token::{self, UnsubscribeToken},
     people::stop::{self, Scope, Source, Standing},
+    waitlist::standing as places,
     web::{
         Web,
         error::{Problem, answer},
@@ -51,6 +52,8 @@ struct Page<'a> {
     topic: &'a str,
     offer: Offer,
     undo_minutes: Option<i64>,
+    /// She is on a waitlist.
+    waits: bool,
 }
 
 async fn shown(web: &Web, token: Token) -> Result<Response, Problem> {
@@ -95,7 +98,8 @@ async fn standing_page(web: &Web, person: UnsubscribeToken, done: bool) -> Resul
     let now = web.clock.now();
     let standing = stop::standing(&web.db.pool, person.subscriber_id, person.topic_id, now).await?;
     let standing = standing.ok_or(Problem::InvalidLink)?;
-    Ok(page(StatusCode::OK, &Page::of(Frame::of(web), &standing, done, now)))
+    let waits = !places::of_person(&mut *web.db.pool.acquire().await?, person.subscriber_id, now).await?.is_empty();
+    Ok(page(StatusCode::OK, &Page { waits, ..Page::of(Frame::of(web), &standing, done, now) }))
 }
 
 impl<'a> Page<'a> {
@@ -117,6 +121,7 @@ impl<'a> Page<'a> {
         Self {
             note: standing.suppressed.then_some(note),
             undo_minutes: left.filter(|minutes| *minutes > 0),
+            waits: false,
             frame,
             heading,
             said,

@@ -8,19 +8,23 @@ mod moment;
 pub(super) mod preferences_link;
 #[cfg(test)]
 mod tests;
+pub(super) mod waitlist;
 pub(super) mod welcome;
+
+pub use moment::moment;
 
 use super::{
     error::RenderError,
     letter::one_line,
     table::{NOTICES, Parts},
 };
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Where the one button of a notice leads; the pump makes the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Button {
+pub enum Button<'a> {
     /// The page that confirms a sign-up.
     Confirm {
         /// The sign-up.
@@ -28,6 +32,27 @@ pub enum Button {
     },
     /// The page of her preferences.
     Preferences,
+    /// The page of her place on a waitlist.
+    Entry(Entry<'a>),
+    /// The page that answers an offer.
+    Offer {
+        /// The offer.
+        offer: i64,
+    },
+    /// The page of a program, where anybody can join its waitlist.
+    Program {
+        /// The program, as addresses name it.
+        slug: &'a str,
+    },
+}
+
+/// Somebody's entry on a waitlist, as its page is addressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The program, as addresses name it.
+    pub slug: &'a str,
+    /// The entry.
+    pub entry: i64,
 }
 
 /// Which links the foot of a mail carries.
@@ -37,18 +62,24 @@ pub enum Foot {
     Unproven,
     /// Her preferences.
     Person,
+    /// Her preferences and her place on the waitlist that the mail tells of, which is the way out of it.
+    Waitlist,
     /// Her preferences and the way out of the mail's topic, which its headers carry too.
     Topic,
 }
 
 /// What a notice says.
 pub(super) trait Contents: std::fmt::Debug + Send + Sync {
-    fn button(&self) -> Button;
+    fn button(&self) -> Button<'_>;
     fn foot(&self) -> Foot;
+    /// The entry whose page the foot links to, where it does.
+    fn entry(&self) -> Option<Entry<'_>> {
+        None
+    }
     /// Why she gets it, in a sentence of the foot.
     fn reason(&self, publisher: &str) -> String;
-    /// Every name that the template's text may use beside those of the layout.
-    fn words(&self) -> serde_json::Result<Value>;
+    /// Every name that the template's text may use beside those of the layout. What counts from the hand-over counts from `from`.
+    fn words(&self, from: Timestamp) -> serde_json::Result<Value>;
 }
 
 /// A frozen context for looking at a mail, and what is special about it.
@@ -91,8 +122,13 @@ impl Notice {
     }
 
     /// Where its button leads.
-    pub fn button(&self) -> Button {
+    pub fn button(&self) -> Button<'_> {
         self.contents.button()
+    }
+
+    /// The entry whose page its foot links to, where it does.
+    pub fn entry(&self) -> Option<Entry<'_>> {
+        self.contents.entry()
     }
 
     /// Which links its foot carries.
@@ -110,12 +146,19 @@ pub struct Links<'a> {
     pub preferences: Option<&'a str>,
     /// Her way out of the topic, where the foot wants it.
     pub unsubscribe: Option<&'a str>,
+    /// Her place on the waitlist, where the foot wants it.
+    pub entry: Option<&'a str>,
 }
 
-/// Names of topics, as a mail shows them; at least one.
-fn topics<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+/// Names, as a mail shows them; those that show nothing are left out.
+fn names<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let names: Vec<String> = serde::Deserialize::deserialize(from)?;
-    let names: Vec<String> = names.iter().map(|name| one_line(name)).filter(|name| !name.is_empty()).collect();
+    Ok(names.iter().map(|name| one_line(name)).filter(|name| !name.is_empty()).collect())
+}
+
+/// Names of topics; at least one.
+fn topics<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let names = names(from)?;
     match names.is_empty() {
         true => Err(serde::de::Error::custom("`topics` names none: expected at least one")),
         false => Ok(names),

@@ -2,6 +2,7 @@
 //! It says nothing that a stranger who typed in her address could have put there.
 
 use super::{Button, Contents, Context, Foot, Frozen};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 pub(in super::super) struct PreferencesLink {}
 
 impl Contents for PreferencesLink {
-    fn button(&self) -> Button {
+    fn button(&self) -> Button<'_> {
         Button::Preferences
     }
 
@@ -22,7 +23,7 @@ impl Contents for PreferencesLink {
         format!("You get this letter because this address was typed in on a page of {publisher}.")
     }
 
-    fn words(&self) -> serde_json::Result<Value> {
+    fn words(&self, _: Timestamp) -> serde_json::Result<Value> {
         Ok(json!({}))
     }
 }

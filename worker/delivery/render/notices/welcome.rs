@@ -43,7 +43,7 @@ struct Line {
 }
 
 impl Contents for Welcome {
-    fn button(&self) -> Button {
+    fn button(&self) -> Button<'_> {
         Button::Preferences
     }
 
@@ -55,7 +55,7 @@ impl Contents for Welcome {
         format!("You get this letter because you confirmed your subscription to letters from {publisher}.")
     }
 
-    fn words(&self) -> serde_json::Result<Value> {
+    fn words(&self, _: Timestamp) -> serde_json::Result<Value> {
         serde_json::to_value(Words { topics: self.topics.iter().map(|name| self.line(name)).collect() })
     }
 }

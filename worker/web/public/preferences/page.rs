@@ -1,7 +1,10 @@
 //! The preferences page as people see it, and the line that says what a form did.
 
 use super::{
-    super::zones::{self, Region},
+    super::{
+        place,
+        zones::{self, Region},
+    },
     Did,
     wish::Typed,
 };
@@ -31,6 +34,8 @@ pub(super) struct Page<'a> {
     wording: String,
     paused_until: Option<String>,
     undo_minutes: Option<i64>,
+    /// Where she stands with each program, and the page that says more.
+    waitlists: Vec<(String, String)>,
     pauses: [i64; 4],
 }
 
@@ -39,6 +44,7 @@ pub(super) struct Page<'a> {
 #[template(path = "web/preferences_erase.html")]
 pub(super) struct AskErase<'a> {
     pub(super) frame: Frame<'a>,
+    pub(super) waits: bool,
 }
 
 impl<'a> Page<'a> {
@@ -58,6 +64,7 @@ impl<'a> Page<'a> {
             wording: words(frame.publisher, &person.topics.iter().collect::<Vec<_>>()),
             paused_until: particulars.paused_until.filter(|until| *until > now).map(|until| moment(until, person)),
             undo_minutes: person.undo_until.map(|until| (until.as_second() - now.as_second() + 59) / 60).filter(|minutes| *minutes > 0),
+            waitlists: waitlists(web, person),
             pauses: PAUSES,
             frame,
             person,
@@ -94,6 +101,12 @@ impl<'a> Page<'a> {
     fn asks_stage(&self) -> bool {
         !self.question.is_empty() || !self.stage_date.is_empty()
     }
+}
+
+pub(super) fn waitlists(web: &Web, person: &Preferences) -> Vec<(String, String)> {
+    let publisher = Frame::of(web).publisher;
+    let each = person.waitlists.iter();
+    each.map(|hers| (place::told(hers, publisher), place::link(&web.keyring, &hers.slug, hers.entry_id))).collect()
 }
 
 /// What a form did, in a sentence.

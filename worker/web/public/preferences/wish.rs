@@ -2,7 +2,7 @@
 //!
 //! Only the fields that were posted are looked at: a section that was not shown says nothing.
 
-use super::super::{form::Fields, subscribe::sentence};
+use super::super::{form::Fields, person::sentence};
 use crate::{
     audience::subscriber::ParticularError,
     people::preferences::{Change, PAUSES},
