@@ -280,6 +280,7 @@ async fn zoe_waits_for_a_seat(story: &Story) -> i64 {
     let (zoe, opening) = (entries[0], NewOpening { seats: 0, ..waiting::new_opening(now) });
     opening::create(conn, "course", &opening, now).await.expect("an opening");
     entry::prioritise(conn, zoe, 3, "Zoe Quill asked zoe.quill+tips@example.org", now).await.expect("a priority");
+    entry::prioritise(conn, entries[1], 1, "after zoe.quill+tips@example.org", now).await.expect("a priority");
     sqlx::query("UPDATE openings SET seats = 1").execute(&mut *conn).await.expect("a seat");
     let given = offer::give(conn, "course", None, zoe, "Zoe Quill is first", now).await.expect("an offer");
     offer::revoke(conn, given, "Zoe Quill called", now).await.expect("a revocation");

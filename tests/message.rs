@@ -77,7 +77,7 @@ fn built(number: usize, to: &str, name: Option<&str>, subject: &str, text: &str,
         subject,
         text,
         html: &html,
-        list: list.then_some(ListHeaders { id: "7f3a91.news.example.org", unsubscribe: "https://news.example.org/u/AbCd-_123" }),
+        list: list.then_some(ListHeaders { id: Some("7f3a91.news.example.org"), unsubscribe: "https://news.example.org/u/AbCd-_123" }),
         auto_submitted: false,
         language: Some("en"),
     };

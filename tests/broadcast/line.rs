@@ -39,7 +39,10 @@ async fn those_who_wait_get_it_in_the_order_of_the_line_and_nobody_else() {
     let mail = String::from_utf8(mails.handed().remove(0).message).expect("ASCII").replace("=\r\n", "");
     assert!(mail.contains("https://tips.example.org/waitlist/course/") && mail.contains("/preferences/"), "{mail}");
     assert!(mail.contains("you joined the waitlist of The autumn course"), "{mail}");
-    assert!(!mail.contains("List-") && !mail.contains("/u/"), "{mail}");
+    assert!(
+        mail.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click") && !mail.contains("List-Id") && !mail.contains("/u/"),
+        "{mail}"
+    );
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ impl Story {
         let mut story = Self { app, back, sleep, ana: 0, bea: 0, period: jiff::civil::date(2026, 1, 1) };
         for statement in [
             "INSERT INTO topics (slug, name) VALUES ('back', 'Back care'), ('sleep', 'Sleep')",
-            "INSERT INTO campaigns (name, kind, state, topic_id, zone, tolerance_seconds, deadline_seconds, created_at)
-             VALUES ('tips', 'broadcast', 'running', 1, 'UTC', 21600, 172800, now())",
+            "INSERT INTO campaigns (name, kind, state, topic_id, starts_at, zone, tolerance_seconds, deadline_seconds, created_at)
+             VALUES ('tips', 'broadcast', 'running', 1, now(), 'UTC', 21600, 172800, now())",
             "INSERT INTO editions (period, campaign_id, occurrence, state, starts_at, late, tolerance_seconds, deadline_seconds, created_at)
              VALUES ('2026-01-01', 1, '2026-01-13', 'running', '2026-01-13T09:00:00Z', 'ask', 21600, 172800, now())",
             "SELECT ensure_deliveries_partition('2026-01-01')",

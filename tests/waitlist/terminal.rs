@@ -37,9 +37,9 @@ async fn an_opening_is_tried_made_watched_and_changed_from_the_terminal() {
     assert!(said(&stage, &["entry", "prioritise", &entries[0].to_string(), "-3", "--reason", "a test"]).contains("priority -3"));
     let list = json(&stage, &["entry", "list", SLUG, "--json"]);
     assert_eq!(list.as_array().unwrap().len(), 4);
-    assert!(said(&stage, &["entry", "remove", &last, "--reason", "a test"]).contains("her seat is free for the next"));
+    assert!(said(&stage, &["entry", "remove", &last, "--reason", "a test"]).contains("A seat that is free goes to the next"));
     assert!(said(&stage, &["program", "close", SLUG, "--yes"]).contains("is closed"));
-    assert!(refused(&stage, &["opening", "seats", SLUG, "1"]).contains("opening 1 is closed"));
+    assert!(refused(&stage, &["opening", "seats", SLUG, "+1"]).contains("opening 1 is closed"));
     assert!(refused(&stage, &["program", "show", "corse"]).contains("did you mean `course`?"));
 }
 

@@ -58,6 +58,35 @@ async fn her_page_says_her_place_and_leaving_is_one_press_however_often() {
 }
 
 #[tokio::test]
+async fn a_mail_programs_one_click_leaves_the_waitlist_but_gives_no_seat_back() {
+    let desk = Desk::new().await;
+    desk.program().await;
+    let (ana, bea) = (desk.waits(ANA).await, desk.waits("bea@example.org").await);
+    desk.open(1).await;
+    let offer = format!("/offers/{}", token::of_id(&desk.app.keyring, Purpose::Offer, 1));
+    desk.post(&offer, &[("act", "accept")]).await;
+    for entry_id in [ana, bea] {
+        assert_eq!(desk.post(&desk.place(entry_id), &[("List-Unsubscribe", "One-Click")]).await.status, 200);
+    }
+    assert!(desk.get(&desk.place(ana)).await.body.contains("Give the seat back</button>"), "her seat is no letter");
+    assert!(desk.get(&desk.place(bea)).await.body.contains("You are not on the waitlist"));
+}
+
+#[tokio::test]
+async fn who_left_everything_and_then_the_waitlist_is_not_asked_to_come_back() {
+    let desk = Desk::new().await;
+    desk.program().await;
+    let ana = desk.waits(ANA).await;
+    let (pool, keyring) = (&desk.app.db.pool, &desk.app.keyring);
+    stop::unsubscribe(pool, keyring, 1, stop::Scope::Everything, Source::Page, desk.app.now()).await.expect("a stop");
+    desk.app.wait(SignedDuration::from_hours(48));
+    desk.join(ANA).await;
+    assert_eq!(desk.count("SELECT count(*) FROM signups WHERE outcome IS NULL AND programs <> '{}'").await, 1, "she asks to come back");
+    desk.post(&desk.place(ana), &[("act", "withdraw")]).await;
+    assert_eq!(desk.count("SELECT count(*) FROM signups WHERE outcome IS NULL").await, 0, "and then does not want to any more");
+}
+
+#[tokio::test]
 async fn her_page_leads_to_her_offer_and_takes_her_seat_back() {
     let desk = Desk::new().await;
     desk.program().await;

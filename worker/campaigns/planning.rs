@@ -90,7 +90,8 @@ async fn try_slice(conn: &mut PgConnection, edition_id: i64, who: Who, alone: bo
         Who::Weekly | Who::Topic => "BEGIN ISOLATION LEVEL REPEATABLE READ",
     };
     let mut tx = conn.begin_with(begin).await?;
-    if alone {
+    // The line of a waitlist is written down and hangs on nobody's preferences.
+    if alone && !matches!(who, Who::Waitlist { .. }) {
         // Every change of what a person prefers writes there. The lock goes before the first snapshot, which then sees them all.
         sqlx::raw_sql("LOCK TABLE subscriber_events IN SHARE MODE").execute(&mut *tx).await?;
     }

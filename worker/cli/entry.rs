@@ -124,7 +124,7 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
             let left = entry::remove(conn, entry, &reason, now).await?;
             let sentence = match (left.changed, left.freed) {
                 (false, _) => format!("Entry {entry} was out already; nothing was changed."),
-                (true, true) => format!("Entry {entry} is removed; her seat is free for the next."),
+                (true, true) => format!("Entry {entry} is removed. A seat that is free goes to the next."),
                 (true, false) => format!("Entry {entry} is removed."),
             };
             (json, json!({ "entry": entry, "removed": left.changed, "freed": left.freed }), sentence)

@@ -49,7 +49,11 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         }
         Command::Revoke { offer, reason, json } => {
             offer::revoke(conn, offer, &reason, now).await?;
-            (json, json!({ "offer": offer, "state": "revoked" }), format!("Offer {offer} is revoked; its seat is free for the next."))
+            (
+                json,
+                json!({ "offer": offer, "state": "revoked" }),
+                format!("Offer {offer} is revoked. A seat that is free goes to the next."),
+            )
         }
     };
     println!("{}", if json { value.to_string() } else { sentence });

@@ -272,7 +272,8 @@ fn print_report(report: &Report) -> anyhow::Result<()> {
 }
 
 fn how_many(text: &str) -> Result<i32, String> {
-    let number = text.trim().parse().ok().filter(|by| *by != 0);
+    // Without its sign it might be meant as the seats that there are to be.
+    let number = text.trim().strip_prefix(['+', '-']).and_then(|_| text.trim().parse().ok()).filter(|by| *by != 0);
     number.ok_or_else(|| format!("`{}` is no change of seats: expected e.g. `+5` or `-2`", text.escape_debug()))
 }
 

@@ -46,7 +46,7 @@ pub struct Parts<'a> {
     pub text: &'a str,
     /// The HTML part.
     pub html: &'a str,
-    /// What makes it a mail of a topic; `None`: transactional.
+    /// What makes it a mail to many; `None`: transactional.
     pub list: Option<ListHeaders<'a>>,
     /// Whether an act of somebody's caused it and nobody wrote it: out-of-office programs leave it alone then (RFC 3834, 5).
     pub auto_submitted: bool,
@@ -54,11 +54,12 @@ pub struct Parts<'a> {
     pub language: Option<&'a str>,
 }
 
-/// The headers of a mail of a topic.
+/// The headers of a mail to many.
 #[derive(Debug, Clone, Copy)]
 pub struct ListHeaders<'a> {
-    /// The whole List-Id without its brackets, constant for the topic, e.g. `7f3a91.news.example.org`; it names no slug.
-    pub id: &'a str,
+    /// The whole List-Id without its brackets, constant for the topic, e.g. `7f3a91.news.example.org`; it names no slug. A waitlist
+    /// has none.
+    pub id: Option<&'a str>,
     /// The https link of the one-click unsubscribe (RFC 8058); http only to a loopback host.
     pub unsubscribe: &'a str,
 }
@@ -99,7 +100,9 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>, MessageError> {
     header(&mut out, "Date", Value::raw(date(parts.date)));
     header(&mut out, "Message-ID", Value::raw(parts.message_id));
     if let Some(list) = &parts.list {
-        header(&mut out, "List-Id", Value::raw(format!("<{}>", list.id)));
+        if let Some(id) = list.id {
+            header(&mut out, "List-Id", Value::raw(format!("<{id}>")));
+        }
         header(&mut out, "List-Unsubscribe", Value::raw(format!("<{}>", list.unsubscribe)));
         header(&mut out, "List-Unsubscribe-Post", Value::raw("List-Unsubscribe=One-Click"));
     }
@@ -137,8 +140,8 @@ fn check(parts: &Parts<'_>) -> Result<(), MessageError> {
         return Err(MessageError::MessageId(parts.message_id.to_owned()));
     }
     if let Some(list) = &parts.list {
-        if !is_list_id(list.id) {
-            return Err(MessageError::ListId(list.id.to_owned()));
+        if let Some(id) = list.id.filter(|id| !is_list_id(id)) {
+            return Err(MessageError::ListId(id.to_owned()));
         }
         if !is_unsubscribe_link(list.unsubscribe) {
             return Err(MessageError::Unsubscribe);

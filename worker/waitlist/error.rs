@@ -15,7 +15,9 @@ pub enum WaitlistError {
         existing: Vec<String>,
     },
     /// The program has no such opening.
-    #[error("program `{slug}` has no opening {number}: `tidings program show {slug}` lists them")]
+    #[error(
+        "program `{slug}` has no opening {number}: `tidings program show {slug}` lists those that it has, `tidings opening create {slug} …` makes one"
+    )]
     UnknownOpening {
         /// The program.
         slug: String,

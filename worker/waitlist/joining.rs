@@ -7,19 +7,17 @@
 
 use super::{
     WaitlistError,
-    entry::{self, Left},
+    entry::{self, Confirmed, Left},
     program::Program,
     states::{EntryState, ProgramState},
-    store::{self, By, Event},
+    store::{self, By, Event, retried},
 };
 use crate::{
-    base::{database::is_to_be_retried, time::to_db},
+    base::time::to_db,
     signup::{self, Answer, Desk, Origin, Request, Wanted, limits, mails},
 };
 use jiff::Timestamp;
 use sqlx::{PgConnection, PgPool};
-
-const TRIES: usize = 5;
 
 /// Takes a wish to wait for a seat. Who is in the line already is mailed the link to her preferences; anyone else is put down and
 /// asked to confirm. Nobody joins a closed program, whoever asks.
@@ -27,13 +25,7 @@ pub async fn join(desk: &Desk<'_>, program: &Program, request: &Request, origin:
     if !limits::admit(&mut *desk.pool.acquire().await?, desk.keyring, desk.rules, origin, now).await? {
         return Ok(Answer::TooMany);
     }
-    let mut tries = 1;
-    loop {
-        match take(desk, program, request, origin, now).await {
-            Err(WaitlistError::Database(error)) if is_to_be_retried(&error) && tries < TRIES => tries += 1,
-            outcome => return outcome.map(|()| Answer::Taken),
-        }
-    }
+    retried!(take(desk, program, request, origin, now)).map(|()| Answer::Taken)
 }
 
 /// Puts a person, whose row the caller holds, into the line of these programs, at the place of her first request; gives those that
@@ -43,11 +35,14 @@ pub async fn confirm(conn: &mut PgConnection, subscriber_id: i64, programs: &[i6
     let mut in_line = Vec::new();
     for program_id in sorted(programs) {
         match entry::join(conn, program_id, subscriber_id, now).await {
-            Ok(joined) => entry::confirm(conn, joined.entry_id, now).await.map(drop).map_err(database)?,
-            Err(WaitlistError::ProgramClosed(_)) => continue,
+            Ok(joined) => match entry::confirm(conn, joined.entry_id, now).await.map_err(database)? {
+                // An operator has put her out in between.
+                Confirmed::Already(state) if !state.is_live() => {}
+                _ => in_line.push(program_id),
+            },
+            Err(WaitlistError::ProgramClosed(_)) => {}
             Err(error) => return Err(database(error)),
         }
-        in_line.push(program_id);
     }
     Ok(in_line)
 }
@@ -67,15 +62,9 @@ pub async fn refuse(conn: &mut PgConnection, subscriber_id: i64, programs: &[i64
     store::record(conn, &events, now).await
 }
 
-/// Takes a person out at her own wish, whatever her entry's state; what of it she has not confirmed yet is not asked about any more.
+/// Takes a person out at her own wish, whatever her entry's state; it is not asked about any more.
 pub async fn withdraw(pool: &PgPool, entry_id: i64, now: Timestamp) -> Result<Left, WaitlistError> {
-    let mut tries = 1;
-    loop {
-        match withdraw_once(pool, entry_id, now).await {
-            Err(WaitlistError::Database(error)) if is_to_be_retried(&error) && tries < TRIES => tries += 1,
-            outcome => return outcome,
-        }
-    }
+    retried!(withdraw_once(pool, entry_id, now))
 }
 
 async fn withdraw_once(pool: &PgPool, entry_id: i64, now: Timestamp) -> Result<Left, WaitlistError> {
@@ -84,9 +73,8 @@ async fn withdraw_once(pool: &PgPool, entry_id: i64, now: Timestamp) -> Result<L
     // Her row before the openings, as everywhere.
     signup::store::lock(&mut tx, entry.subscriber_id).await?;
     let left = entry::withdraw(&mut tx, entry_id, now).await?;
-    if entry.state == EntryState::Unconfirmed {
-        signup::leave_waitlist(&mut tx, entry.subscriber_id, entry.program_id, now).await?;
-    }
+    // Whatever it was: one who left everything is asked to confirm a place that she has.
+    signup::leave_waitlist(&mut tx, entry.subscriber_id, entry.program_id, now).await?;
     tx.commit().await?;
     Ok(left)
 }

@@ -6,7 +6,7 @@
 
 use super::{
     close::{self, Closing, Ending, Place, Then},
-    states::{AfterExpiry, EntryState},
+    states::AfterExpiry,
     store::{self, By, Event},
 };
 use crate::base::time::{from_db, to_db};
@@ -63,7 +63,7 @@ pub(super) async fn over(conn: &mut PgConnection, program_id: i64, whose: Whose,
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut line = Line { last: Timestamp::MIN, lowest: lowest(conn, program_id).await? };
+    let mut line = Line { last: Timestamp::MIN };
     let closings = rows.into_iter().map(|row| {
         let ending = match (row.suppressed, row.undeliverable, row.ran_out_at) {
             (Some(kind), _, _) => Ending::Suppressed(kind),
@@ -77,9 +77,6 @@ pub(super) async fn over(conn: &mut PgConnection, program_id: i64, whose: Whose,
             }),
             (None, None, None) => Ending::NotSent,
         };
-        if ending.entry_state() == EntryState::Waiting {
-            line.lowest = line.lowest.min(row.priority);
-        }
         Closing { offer_id: row.offer_id, entry_id: row.entry_id, ending }
     });
     Ok(closings.collect())
@@ -111,26 +108,15 @@ pub(super) fn follows(reserving: bool, after_expiry: &str, misses: i16) -> Follo
 /// The end of the line, as it moves with each who goes there.
 struct Line {
     last: Timestamp,
-    lowest: i16,
 }
 
 impl Line {
-    // She stands where she stood had a sweep run at that very instant: behind whoever came until then, before whoever came later.
+    // She stands where she stood had a sweep run at that very instant: behind whoever came until then, before whoever came later. A
+    // priority that put her before others is gone; none is given that would let newcomers pass her.
     fn behind(&mut self, ran_out_at: Timestamp, priority: i16) -> Place {
         self.last = self.last.max(ran_out_at) + SignedDuration::from_micros(1);
-        let lowest = self.lowest.min(priority);
-        Place { since: self.last, priority: lowest, lowered: lowest < priority }
+        Place { since: self.last, priority: priority.min(0), lowered: priority > 0 }
     }
-}
-
-// Nobody's, or that of whoever stands last of all.
-async fn lowest(conn: &mut PgConnection, program_id: i64) -> sqlx::Result<i16> {
-    let lowest = sqlx::query_scalar!(
-        r#"SELECT least(0, (SELECT priority FROM entries WHERE program_id = $1 AND state = 'waiting' ORDER BY -priority DESC LIMIT 1),
-            (SELECT priority FROM entries WHERE program_id = $1 AND state = 'unconfirmed' ORDER BY -priority DESC LIMIT 1))::smallint AS "lowest!""#,
-        program_id
-    );
-    lowest.fetch_one(conn).await
 }
 
 // Whose mail did not leave is offered a seat again once a relay has taken another mail of that opening: the cause is gone. Not
@@ -176,14 +162,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_goes_to_the_back_stands_behind_the_instant_behind_the_one_before_and_behind_every_priority() {
+    fn whoever_goes_to_the_back_stands_behind_the_instant_behind_the_one_before_and_before_nobody_by_priority() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let micros = |n| SignedDuration::from_micros(n);
-        let mut line = Line { last: Timestamp::MIN, lowest: 0 };
+        let mut line = Line { last: Timestamp::MIN };
         assert_eq!(line.behind(at(5), 0), Place { since: at(5) + micros(1), priority: 0, lowered: false });
         assert_eq!(line.behind(at(5), 7), Place { since: at(5) + micros(2), priority: 0, lowered: true });
-        line.lowest = -2;
-        assert_eq!(line.behind(at(9), 0), Place { since: at(9) + micros(1), priority: -2, lowered: true });
-        assert_eq!(line.behind(at(9), -3), Place { since: at(9) + micros(2), priority: -3, lowered: false });
+        assert_eq!(line.behind(at(9), -3), Place { since: at(9) + micros(1), priority: -3, lowered: false });
     }
 }

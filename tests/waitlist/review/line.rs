@@ -7,7 +7,7 @@ use tidings::waitlist::{entry, line};
 use crate::waitlist::stage::{HOUR, Stage};
 
 #[tokio::test]
-async fn the_back_of_the_line_is_behind_whoever_was_put_behind_the_others_too() {
+async fn the_back_of_the_line_takes_a_priority_away_and_lets_no_newcomer_pass() {
     let (stage, entries) = Stage::with(3).await;
     entry::prioritise(&mut *stage.conn().await, entries[1], -5, "she asked to be last", stage.now()).await.unwrap();
     entry::prioritise(&mut *stage.conn().await, entries[0], 3, "she is ill", stage.now()).await.unwrap();
@@ -17,9 +17,11 @@ async fn the_back_of_the_line_is_behind_whoever_was_put_behind_the_others_too() 
     stage.advance().await;
     assert_eq!(stage.offered().await, [entries[2]]);
     let place = async |entry_id| line::place(&mut *stage.conn().await, entry_id).await.unwrap();
-    assert_eq!((place(entries[1]).await, place(entries[0]).await), (Some(1), Some(2)));
+    let newcomer = stage.waits(7).await;
+    let places = (place(entries[0]).await, place(newcomer).await, place(entries[1]).await);
+    assert_eq!(places, (Some(1), Some(2), Some(3)), "last stands who asked to be last");
     let event = "SELECT by || ' ' || priority || ': ' || reason FROM entry_events WHERE what = 'prioritised' ORDER BY id DESC LIMIT 1";
-    assert_eq!(stage.text(event).await, "rule -5: let her offer run out");
+    assert_eq!(stage.text(event).await, "rule 0: let her offer run out");
 }
 
 #[tokio::test]

@@ -80,6 +80,10 @@ async fn tell_of(
 
 // Held, so that it is not closed, and told of by nobody else, in between.
 async fn hold(conn: &mut PgConnection, opening_id: i64, now: Timestamp) -> sqlx::Result<Option<Opening>> {
+    // The program's row first, as in every act on it: the campaign that is made names it.
+    sqlx::query!("SELECT id FROM programs WHERE id = (SELECT program_id FROM openings WHERE id = $1) FOR KEY SHARE", opening_id)
+        .fetch_optional(&mut *conn)
+        .await?;
     sqlx::query!("SELECT id FROM openings WHERE id = $1 FOR NO KEY UPDATE", opening_id).fetch_optional(&mut *conn).await?;
     let row = sqlx::query!(
         r#"SELECT o.id, o.number, o.seats, o.zone, greatest(o.opens_at, o.created_at) AS "since!", o.program_id, p.slug, p.name, p.next_text,

@@ -34,7 +34,7 @@ fn parts<'a>(from: &'a Mailbox, to: &'a EmailAddress) -> Parts<'a> {
         subject: "Warm water eases a stiff back",
         text: "A tip.\n\nhttps://news.example.org/u/token\n",
         html: "<p>A tip.</p>\n",
-        list: Some(ListHeaders { id: "7f3a91.news.example.org", unsubscribe: "https://news.example.org/u/token" }),
+        list: Some(ListHeaders { id: Some("7f3a91.news.example.org"), unsubscribe: "https://news.example.org/u/token" }),
         auto_submitted: false,
         language: Some("en-GB"),
     }
@@ -127,7 +127,7 @@ fn a_sender_is_read_in_its_usual_forms() {
 fn what_cannot_stand_in_a_header_is_refused() {
     let (from, to) = (sender(), address("ana@example.com"));
     let good = parts(&from, &to);
-    let list = |id, unsubscribe| Some(ListHeaders { id, unsubscribe });
+    let list = |id, unsubscribe| Some(ListHeaders { id: Some(id), unsubscribe });
     for id in ["", "<a>", "a@b", "<a@b", "<a@b>\r\nBcc: <x@example.org>", "<a@b> <c@d>", "<a b@c>", "<@b>", "<a@>"] {
         assert!(matches!(build(&Parts { message_id: id, ..good.clone() }), Err(MessageError::MessageId(_))), "{id}");
     }

@@ -98,7 +98,10 @@ impl Letters {
                 unsubscribe_url: &way_out.url,
             };
             let rendered = self.setup.templates.render_weekly_tip(&mail)?;
-            self.finish(claimed, &Made { rendered, to_name: claimed.name.as_deref(), way_out: Some(&way_out), auto_submitted: false })
+            self.finish(
+                claimed,
+                &Made { rendered, to_name: claimed.name.as_deref(), way_out: Some(&way_out), leave_waitlist: None, auto_submitted: false },
+            )
         })
     }
 
@@ -118,12 +121,12 @@ impl Letters {
                 (None, Some((program, entry_url))) => Because::Waitlist { program, entry_url },
                 (None, None) => anyhow::bail!("this broadcast goes to nobody"),
             };
-            let name = claimed.name.as_deref();
+            let (name, leave_waitlist) = (claimed.name.as_deref(), place.as_ref().map(|(_, url)| url.as_str()));
             let mail = Broadcast { text: &broadcast.text, because, name, preferences_url: &preferences_url };
             let rendered = self.setup.templates.render_broadcast(&mail)?;
             // Without a List-Id it would be answered by those who are out of their office.
             let auto_submitted = way_out.is_none();
-            self.finish(claimed, &Made { rendered, to_name: name, way_out: way_out.as_ref(), auto_submitted })
+            self.finish(claimed, &Made { rendered, to_name: name, way_out: way_out.as_ref(), leave_waitlist, auto_submitted })
         })
     }
 
@@ -151,7 +154,7 @@ impl Letters {
             // Its mark is still to come, unless there was one: what it promises ends no later than what the mark begins.
             let from = claimed.handed_over_at.unwrap_or_else(|| self.setup.clock.now());
             let rendered = self.setup.templates.render_notice(&notice, name, &links, from)?;
-            self.finish(claimed, &Made { rendered, to_name: name, way_out: way_out.as_ref(), auto_submitted: true })
+            self.finish(claimed, &Made { rendered, to_name: name, way_out: way_out.as_ref(), leave_waitlist: None, auto_submitted: true })
         })
     }
 
@@ -161,7 +164,8 @@ impl Letters {
         let domain = setup.from.address.domain();
         let message_id = message_id(claimed.key, &setup.db.label, domain);
         let list_id = made.way_out.map(|way_out| format!("{}.{domain}", way_out.topic.list_label));
-        let list = made.way_out.zip(list_id.as_deref()).map(|(way_out, id)| ListHeaders { id, unsubscribe: &way_out.url });
+        let unsubscribe = made.way_out.map(|way_out| way_out.url.as_str()).or(made.leave_waitlist);
+        let list = unsubscribe.map(|unsubscribe| ListHeaders { id: list_id.as_deref(), unsubscribe });
         let mut bytes = message::build(&Parts {
             message_id: &message_id,
             date: setup.clock.now(),
@@ -231,6 +235,8 @@ struct Made<'a> {
     rendered: Rendered,
     to_name: Option<&'a str>,
     way_out: Option<&'a WayOut>,
+    /// The page on which somebody who waits is out by one click; of a letter to everybody.
+    leave_waitlist: Option<&'a str>,
     auto_submitted: bool,
 }
 

@@ -209,5 +209,28 @@ pub(super) async fn blank_others(conn: &mut PgConnection, words: &Words) -> sqlx
             sqlx::query!("UPDATE editions SET reason = $2 WHERE id = $1", row.id, text).execute(&mut *conn).await?;
         }
     }
+    sqlx::query("SET LOCAL tidings.erasing = 'on'").execute(&mut *conn).await?;
+    blank_other_entries(conn, words).await?;
+    sqlx::query("SET LOCAL tidings.erasing = 'off'").execute(conn).await.map(drop)
+}
+
+// What an operator wrote about somebody else on a waitlist may name her too.
+async fn blank_other_entries(conn: &mut PgConnection, words: &Words) -> sqlx::Result<()> {
+    for row in sqlx::query!(r#"SELECT id, reason AS "reason!" FROM entry_events WHERE by = 'operator' AND reason IS NOT NULL"#)
+        .fetch_all(&mut *conn)
+        .await?
+    {
+        if let Some(text) = words.without_whole(&row.reason) {
+            sqlx::query!("UPDATE entry_events SET reason = $2 WHERE id = $1", row.id, text).execute(&mut *conn).await?;
+        }
+    }
+    for row in sqlx::query!(r#"SELECT id, reason AS "reason!" FROM offers WHERE state = 'revoked' AND reason IS NOT NULL"#)
+        .fetch_all(&mut *conn)
+        .await?
+    {
+        if let Some(text) = words.without_whole(&row.reason) {
+            sqlx::query!("UPDATE offers SET reason = $2 WHERE id = $1", row.id, text).execute(&mut *conn).await?;
+        }
+    }
     Ok(())
 }

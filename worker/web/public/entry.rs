@@ -1,11 +1,12 @@
 //! `/waitlist/{program}/{token}`: a person's place on a waitlist, what happens next, and the way out.
 //!
 //! GET and HEAD only look. The one POST takes her out, or gives her seat back; it is done in the database before it is answered, and
-//! the page then shows how it stands, whatever came before and however often.
+//! the page then shows how it stands, whatever came before and however often. The unsubscribe of a mail program (RFC 8058) takes her
+//! out too.
 
 use super::{
-    form::Fields,
     place::{self, HER_TURN},
+    post,
 };
 use crate::{
     base::token::{self, Purpose},
@@ -61,8 +62,13 @@ async fn shown(web: &Web, place: Place) -> Result<Response, Problem> {
 
 async fn acted(web: &Web, place: Place, request: Request) -> Result<Response, Problem> {
     let before = standing(web, place).await?;
-    if Fields::read(request).await?.get("act") != "withdraw" {
-        return Err(Problem::WrongForm);
+    let fields = post::fields(request).await.unwrap_or_default();
+    match fields.iter().map(|(name, value)| (name.as_str(), value.trim())).collect::<Vec<_>>().as_slice() {
+        [("act", "withdraw")] => {}
+        // A mail program's click ends what waits; a seat that she has is no letter, and is given back by her own hand only.
+        [("List-Unsubscribe", "One-Click")] if before.state == EntryState::Seated => return entry_page(web, &before, None).await,
+        [("List-Unsubscribe", "One-Click")] => {}
+        _ => return Err(Problem::WrongForm),
     }
     // A task of its own: a reader who closes the page does not end it half way.
     let (pool, id, now) = (web.db.pool.clone(), before.entry_id, web.clock.now());

@@ -9,10 +9,7 @@ use super::{
     place,
 };
 use crate::{
-    base::{
-        database::is_to_be_retried,
-        token::{self, Purpose},
-    },
+    base::token::{self, Purpose},
     waitlist::{
         WaitlistError,
         offer::{self, Acceptance, Offer, Refusal},
@@ -33,8 +30,6 @@ use axum::{
     response::Response,
 };
 use jiff::Timestamp;
-
-const TRIES: usize = 5;
 
 /// The reason of an offer that was declined because she left the waitlist.
 const LEFT: &str = "she left the waitlist";
@@ -106,16 +101,6 @@ fn id(web: &Web, token: Token) -> Result<i64, Problem> {
 }
 
 async fn carry_out(web: &Web, id: i64, act: Act) -> Result<Did, WaitlistError> {
-    let mut tries = 1;
-    loop {
-        match carry_out_once(web, id, act).await {
-            Err(WaitlistError::Database(error)) if is_to_be_retried(&error) && tries < TRIES => tries += 1,
-            did => return did,
-        }
-    }
-}
-
-async fn carry_out_once(web: &Web, id: i64, act: Act) -> Result<Did, WaitlistError> {
     let (mut conn, now) = (web.db.pool.acquire().await?, web.clock.now());
     Ok(match act {
         Act::Accept => match offer::accept(&mut conn, id, now).await? {

@@ -24,17 +24,20 @@ pub(super) enum Act {
 }
 
 /// Reads a posted body; `None` for one that is none of ours.
-pub(super) async fn read(mut request: Request) -> Option<Act> {
+pub(super) async fn read(request: Request) -> Option<Act> {
+    wanted(&fields(request).await?)
+}
+
+/// The fields of a body, in either form that a mail program may post (RFC 8058); `None` for one that is no form.
+pub(super) async fn fields(mut request: Request) -> Option<Vec<(String, String)>> {
     let kind = request.headers().get(header::CONTENT_TYPE).map_or(Some(""), |value| value.to_str().ok())?;
-    let fields = if kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-        multipart(Multipart::from_request(request, &()).await.ok()?).await?
-    } else {
-        if kind.is_empty() {
-            request.headers_mut().insert(header::CONTENT_TYPE, const { HeaderValue::from_static("application/x-www-form-urlencoded") });
-        }
-        Form::<Vec<(String, String)>>::from_request(request, &()).await.ok()?.0
-    };
-    wanted(&fields)
+    if kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
+        return multipart(Multipart::from_request(request, &()).await.ok()?).await;
+    }
+    if kind.is_empty() {
+        request.headers_mut().insert(header::CONTENT_TYPE, const { HeaderValue::from_static("application/x-www-form-urlencoded") });
+    }
+    Some(Form::from_request(request, &()).await.ok()?.0)
 }
 
 async fn multipart(mut form: Multipart) -> Option<Vec<(String, String)>> {

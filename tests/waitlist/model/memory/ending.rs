@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use tidings::waitlist::states::{AfterExpiry, Mode};
 
-use super::super::things::{Entry, Follows, Is, Offer, Over, Stage, Stands};
+use super::super::things::{Follows, Is, Offer, Over, Stage, Stands};
 use super::{HOUR, Model};
 
 impl Model {
@@ -38,11 +38,9 @@ impl Model {
     pub(super) fn settle(&mut self) {
         let mut over: Vec<_> = (0..self.offers.len()).filter_map(|index| self.over(index).map(|(at, how)| (at, index, how))).collect();
         over.sort_by_key(|(at, index, _)| (*at, *index));
-        let in_line = |e: &&Entry| matches!(e.stands, Stands::Waiting | Stands::Unconfirmed);
-        let lowest = self.entries.iter().filter(in_line).map(|e| e.priority).min().unwrap_or(0).min(0);
-        let mut line = (i64::MIN, lowest);
+        let mut last = i64::MIN;
         for (at, index, how) in over {
-            self.is_over(at, index, how, &mut line);
+            self.is_over(at, index, how, &mut last);
         }
         self.readmit();
         for index in 0..self.openings.len() {
@@ -59,7 +57,7 @@ impl Model {
         let Some((at, how)) = self.over(index) else { return };
         match how {
             Over::Missed if self.follows(index) == Follows::Back => self.settle(),
-            _ => self.is_over(at, index, how, &mut (0, 0)),
+            _ => self.is_over(at, index, how, &mut 0),
         }
     }
 
@@ -74,8 +72,8 @@ impl Model {
         }
     }
 
-    // The line ends with who went there last, and with the lowest priority of all.
-    fn is_over(&mut self, at: i64, index: usize, how: Over, line: &mut (i64, i16)) {
+    // The line ends with who went there last.
+    fn is_over(&mut self, at: i64, index: usize, how: Over, last: &mut i64) {
         let follows = self.follows(index);
         match how {
             Over::Suppressed => self.end(index, Is::Revoked, "suppressed", Stands::Waiting, None),
@@ -85,16 +83,13 @@ impl Model {
             Over::Missed => self.end(index, Is::Expired, "-", Stands::Waiting, None),
         }
         let entry = &mut self.entries[self.offers[index].entry];
-        if entry.stands == Stands::Waiting {
-            line.1 = line.1.min(entry.priority);
-        }
         if how != Over::Missed || follows == Follows::Nothing {
             return;
         }
         entry.misses += 1;
         if follows == Follows::Back {
-            line.0 = line.0.max(at) + 1;
-            (entry.since, entry.priority) = *line;
+            *last = (*last).max(at) + 1;
+            (entry.since, entry.priority) = (*last, entry.priority.min(0));
         }
         self.offers[index].mails.push("expired");
     }
