@@ -167,8 +167,11 @@ fn wrong_bodies(link: &str) -> Vec<(&'static str, String)> {
         ("multipart/form-data", "act=confirm".to_owned()),
     ];
     if !link.starts_with("/u/") {
-        bodies.push((URLENCODED, "List-Unsubscribe=One-Click".to_owned()));
         bodies.push((URLENCODED, "act=leave&from=everything".to_owned()));
+    }
+    // There it is a mail program's click, and does what it says.
+    if !link.starts_with("/u/") && !link.starts_with("/waitlist/course/") {
+        bodies.push((URLENCODED, "List-Unsubscribe=One-Click".to_owned()));
     }
     // A person's press says what she saw.
     bodies.push((URLENCODED, "act=confirm".to_owned()));
