@@ -43,6 +43,7 @@ pub(super) async fn serve(listener: TcpListener, mailbox: Arc<Mailbox>) {
             // Out of file descriptors, mostly: they come back when conversations end.
             Err(error) => {
                 tracing::warn!(%error, "the mail catcher cannot take a connection");
+                // Out of file descriptors, say: it would be tried again at once, and for ever.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
