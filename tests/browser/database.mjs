@@ -16,6 +16,10 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname = 'public' AND c.relname NOT IN (${CHANGES_BY_ITSELF}) ORDER BY 1 \\gexec
 `;
 
+const ON_ITS_WAY = `SELECT count(*) FROM deliveries
+  WHERE state IN ('claimed', 'handing_over') OR (state IN ('queued', 'deferred') AND ready_at <= now())`;
+const PATIENCE = 30_000;
+
 /** The database of a running demo. */
 export async function openDatabase(demo) {
   // Not always inside the demo's folder: root's Postgres runs as another account, which may not be able to go there.
@@ -32,6 +36,14 @@ export async function openDatabase(demo) {
   return {
     /** The rows that a script of SQL prints. */
     ask,
+    /** Waits until no mail is on its way: one is in the inbox a moment before the ledger says so. */
+    async rest() {
+      for (const began = performance.now(); performance.now() - began < PATIENCE; await new Promise((again) => setTimeout(again, 50))) {
+        const [[moving]] = await ask(ON_ITS_WAY);
+        if (moving === "0") return;
+      }
+      throw new Error(`the demo is still sending after ${PATIENCE / 1000} s`);
+    },
     /** Every table with a hash of its rows. */
     async fingerprint() {
       return new Map(await ask(FINGERPRINT));

@@ -27,6 +27,7 @@ export async function scan(context, demo, database, kinds, report) {
     report.expect(own.length > 0, `the mail ${kind} has no link to the publisher's pages`);
     own.forEach((link) => links.set(link, kind));
   }
+  await database.rest();
   const before = await database.fingerprint();
   await Promise.all([...links].map(([link, kind]) => askPlainly(link, kind, report)));
   const pages = await Promise.all([...links].map(([link, kind]) => open(context, link, kind, report)));
