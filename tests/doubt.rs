@@ -10,6 +10,7 @@ use tidings::delivery::relay::MemoryBox;
 use tidings::jobs;
 use tokio::sync::watch;
 
+use crate::support::let_pass;
 use crate::support::story::{Story, log_of, memory};
 
 const LEASE: Duration = Duration::from_secs(3_600);
@@ -49,6 +50,7 @@ async fn a_burial_passes_over_a_claim_that_is_under_way_and_comes_back_for_what_
     story.run_edition().await;
     story.plan().await;
     let mut dying = story.conn().await;
+    let_pass(&mut dying).await;
     let worker = lease::register(&mut dying, "dying").await.expect("a worker");
     story.tamper("UPDATE workers SET seen_at = seen_at - interval '1 day'").await;
 

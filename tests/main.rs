@@ -2,16 +2,19 @@
 
 mod app;
 
+mod articles;
 mod audience;
 mod broadcast;
 mod campaigns;
 mod catcher;
+mod commands;
 mod crash;
 mod demo;
 mod doubt;
 mod downtime;
 mod erase;
 mod faults;
+mod feeds;
 mod import;
 mod keys;
 mod layers;
@@ -20,6 +23,8 @@ mod message;
 mod notices;
 mod postgres;
 mod preferences;
+mod preflight;
+mod reimport;
 mod relay;
 mod retention;
 mod scanners;
@@ -31,5 +36,6 @@ mod stops_while_sending;
 mod sums;
 mod support;
 mod templates;
+mod versions;
 mod waitlist;
 mod web;

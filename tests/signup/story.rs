@@ -17,7 +17,7 @@ use tidings::people::arrival::{self, Arrival};
 use tidings::people::stop::{self, Scope, Source};
 use tidings::signup::{self, Answer, Desk, Form, OpenTopic, Origin, Request};
 
-use crate::support::TestApp;
+use crate::support::{TestApp, let_pass};
 
 const TWO_TOPICS: &str = "INSERT INTO topics (slug, name) VALUES ('back', 'Back care'), ('sleep', 'Sleep')";
 
@@ -166,6 +166,7 @@ impl Story {
         let later = self.app.now() + SignedDuration::from_hours(3);
         let mut conn = self.app.db.pool.acquire().await.expect("a connection");
         let worker = lease::register(&mut conn, "worker").await.expect("a worker");
+        let_pass(&mut conn).await;
         let claim = claim::edition(&mut conn, worker, id, later, 100).await.expect("a claim");
         assert!(claim.taken.is_empty() && !claim.held, "{claim:?}");
     }

@@ -11,7 +11,7 @@ use tidings::delivery::ledger::{claim, lease, mark};
 use tidings::people::stop::{self, Scope, Source, Standing, Stopped, Undone};
 
 use super::LEASE;
-use crate::support::TestApp;
+use crate::support::{TestApp, let_pass};
 
 /// An edition of a weekly campaign that is due on Tuesday at nine, and two people who are subscribed to its topic.
 pub(super) struct Story {
@@ -76,6 +76,7 @@ impl Story {
 
     pub(super) async fn claim(&self, worker: i64) -> Vec<claim::Claimed> {
         let mut conn = self.app.db.pool.acquire().await.expect("a connection");
+        let_pass(&mut conn).await;
         claim::edition(&mut conn, worker, 1, self.app.now(), 100).await.expect("a claim").taken
     }
 

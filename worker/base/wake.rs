@@ -34,6 +34,8 @@ pub enum Job {
         /// The program.
         program_id: i64,
     },
+    /// Feeds of the settings are due: bring in what is new.
+    ImportFeeds,
     /// Delete ended jobs and workers long unseen.
     Prune,
     /// Make the partitions of this month and the next.

@@ -51,11 +51,12 @@ pub async fn plannable(conn: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
         .await
 }
 
-/// Whether an edition is to be opened, planned or started now.
+/// Whether an edition is to be opened, planned, checked or started now.
 pub async fn anything_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM campaigns WHERE next_run_at <= $1 AND state IN ('scheduled', 'running'))
             OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'running') AND planned IS NULL)
+            OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'scheduled', 'running') AND checked_at IS NULL)
             OR EXISTS (SELECT FROM editions WHERE state IN ('planning', 'scheduled') AND starts_at <= $1) AS "due!""#,
         to_db(now)
     )
@@ -87,7 +88,7 @@ pub async fn finish(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec
     end_the_cancelled(conn, now).await?;
     let candidates = sqlx::query_scalar!(
         // A scalar, which is probed for each edition: an EXISTS may become a join that reads everything that is ready.
-        "SELECT id FROM editions e WHERE state = 'running' AND planned IS NOT NULL AND (
+        "SELECT id FROM editions e WHERE state = 'running' AND planned IS NOT NULL AND checked_at IS NOT NULL AND (
             SELECT d.id FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL LIMIT 1) IS NULL
         ORDER BY id"
     )
@@ -205,7 +206,7 @@ async fn follow_pauses(conn: &mut PgConnection) -> sqlx::Result<()> {
     );
     for campaign in campaigns.fetch_all(&mut *conn).await? {
         if let Some(reason) = follow_pause(conn, campaign.id).await? {
-            tracing::error!(campaign = campaign.name, reason, "the campaign is paused: resume it when the relay takes our mail again");
+            tracing::error!(campaign = campaign.name, reason, "the campaign is paused: resume it when what the reason names is mended");
         }
     }
     Ok(())
@@ -247,7 +248,7 @@ async fn follow_editions(conn: &mut PgConnection) -> sqlx::Result<()> {
 async fn finish_one(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<bool> {
     let mut tx = conn.begin().await?;
     let locked = sqlx::query_scalar!(
-        "SELECT period FROM editions WHERE id = $1 AND state = 'running' AND planned IS NOT NULL FOR NO KEY UPDATE",
+        "SELECT period FROM editions WHERE id = $1 AND state = 'running' AND planned IS NOT NULL AND checked_at IS NOT NULL FOR NO KEY UPDATE",
         edition_id
     );
     let Some(period) = locked.fetch_optional(&mut *tx).await? else { return Ok(false) };

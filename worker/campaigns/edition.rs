@@ -10,6 +10,7 @@ use sqlx::{Acquire, PgConnection};
 
 use super::CampaignError;
 use super::campaign::refused;
+use super::preflight;
 use super::states::{CampaignState, EditionState};
 use super::store::{self, Campaign, seconds};
 use crate::base::time::{civil_from_db, civil_to_db, to_db};
@@ -86,11 +87,13 @@ pub async fn run(conn: &mut PgConnection, name: &str, sure: bool, now: Timestamp
     added
 }
 
-/// Lets the held editions of a campaign go, tolerance and deadline anew; gives their occurrences.
+/// Lets the held editions of a campaign go, tolerance and deadline anew; gives their occurrences. Those that pre-flight held are
+/// checked again first.
 pub async fn release(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Vec<String>, CampaignError> {
     let mut tx = conn.begin().await?;
     let campaign = lock_held(&mut tx, name).await?;
-    let released = sqlx::query!(
+    let checked_again = preflight::check_again(&mut tx, campaign.id, now).await?;
+    let released = sqlx::query_scalar!(
         "UPDATE editions SET state = resume_to, resume_to = NULL, reason = NULL, anew_at = $2
         WHERE campaign_id = $1 AND state = 'held' RETURNING occurrence",
         campaign.id,
@@ -98,7 +101,7 @@ pub async fn release(conn: &mut PgConnection, name: &str, now: Timestamp) -> Res
     )
     .fetch_all(&mut *tx)
     .await?;
-    let occurrences = released.into_iter().map(|edition| edition.occurrence).collect();
+    let occurrences = checked_again.into_iter().chain(released).collect();
     tell(tx, &campaign, "release", occurrences, now).await
 }
 
@@ -108,11 +111,15 @@ pub async fn skip(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result
     let mut tx = conn.begin().await?;
     let campaign = lock_held(&mut tx, name).await?;
     let held = sqlx::query!(
-        "SELECT id, period, occurrence FROM editions WHERE campaign_id = $1 AND state = 'held' ORDER BY id FOR NO KEY UPDATE",
+        r#"SELECT id, period, occurrence, edition_blocked(id) AS "blocked!" FROM editions
+        WHERE campaign_id = $1 AND state = 'held' ORDER BY id FOR NO KEY UPDATE"#,
         campaign.id
     )
     .fetch_all(&mut *tx)
     .await?;
+    if held.iter().any(|edition| edition.blocked) {
+        return Err(CampaignError::HeldByFindings(campaign.name));
+    }
     let mut occurrences = Vec::new();
     for edition in held {
         while skip_late(&mut tx, edition.id, civil_from_db(edition.period), now).await? > 0 {}
@@ -132,8 +139,9 @@ pub(super) async fn insert(
     let skipped = new.state == EditionState::Skipped;
     sqlx::query_scalar!(
         "INSERT INTO editions (period, campaign_id, occurrence, by_operator, state, reason, starts_at, planned, late, tolerance_seconds,
-            deadline_seconds, created_at, finished_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (campaign_id, occurrence) DO NOTHING RETURNING id",
+            deadline_seconds, created_at, finished_at, checked_up_to)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce(pg_sequence_last_value('delivery_ids'), 0))
+        ON CONFLICT (campaign_id, occurrence) DO NOTHING RETURNING id",
         civil_to_db(new.occurrence.day().first_of_month()),
         campaign.id,
         new.occurrence.to_string(),

@@ -66,6 +66,31 @@ pub enum CampaignError {
     /// No edition waits for a word.
     #[error("campaign `{0}` has no edition on hold: `tidings campaign report` shows where its editions stand")]
     NothingHeld(String),
+    /// No edition is held by what pre-flight found.
+    #[error("campaign `{0}` has no edition that pre-flight holds: `tidings campaign report` shows where its editions stand")]
+    NothingFound(String),
+    /// The address said stop.
+    #[error("{address} is not mailed, not even a test: {why}")]
+    Stopped {
+        /// The address.
+        address: String,
+        /// What stands against it.
+        why: String,
+    },
+    /// There is nothing that a test of it could carry.
+    #[error("campaign `{name}` has no tip for a test mail: {why}")]
+    NoTestTip {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// What is held because of findings is not late.
+    #[error(
+        "campaign `{0}` is held by what pre-flight found, not for being late: correct it and `tidings campaign release` it, \
+        `tidings campaign accept` it as it is, or cancel the campaign"
+    )]
+    HeldByFindings(String),
     /// An edition went out, or is about to, within the last six days, and nobody said yes.
     #[error("campaign `{name}` had its edition {edition} less than six days ago: say --yes to run another all the same")]
     RanLately {

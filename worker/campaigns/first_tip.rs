@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
 
+use super::weekly::hold_series;
 use crate::base::time::{civil_to_db, to_db};
 use crate::base::zone;
 use crate::delivery::ledger::claim::BETWEEN_TIPS;
@@ -57,6 +58,7 @@ async fn had_one(conn: &mut PgConnection, place: Place, now: Timestamp) -> sqlx:
 }
 
 async fn give_one(conn: &mut PgConnection, place: Place, zone: &str, valid_until: Timestamp, now: Timestamp) -> sqlx::Result<bool> {
+    hold_series(conn, place.series_id).await?;
     let Some(tip) = take_tip(conn, place, zone, now).await? else { return Ok(false) };
     let mail = Transactional {
         owner: &owner(place),

@@ -124,7 +124,8 @@ async fn mine(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<bool> {
     .await
 }
 
-async fn advance(conn: &mut PgConnection, edition_id: i64, slice: &Slice) -> sqlx::Result<()> {
+/// Writes down how far a slice came.
+pub(super) async fn advance(conn: &mut PgConnection, edition_id: i64, slice: &Slice) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE editions SET counted = $2, planned_up_to = $3, planned = CASE WHEN $4 THEN $2::bigint END,
             state = CASE WHEN $4 AND state = 'planning' THEN 'scheduled' ELSE state END

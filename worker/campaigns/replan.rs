@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-use super::weekly::{Edition, EditionRow, write};
+use super::weekly::{Edition, EditionRow, hold_series, write};
 use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
 
@@ -28,6 +28,7 @@ pub async fn replan(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp)
     for mut edition in editions {
         if taken.contains(&edition.id) {
             edition.times.not_before = Some(now);
+            hold_series(conn, edition.series_id).await?;
             written += write(conn, &edition, &[subscriber_id], now).await?;
         }
     }
@@ -39,9 +40,22 @@ pub async fn replan(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp)
         return Err(sqlx::Error::Protocol(text));
     }
     if written > 0 {
+        have_checked(conn, &taken).await?;
         wake::enqueue(conn, &Job::Send).await?;
     }
     Ok(written)
+}
+
+// What was written is above what was checked: it waits for its own check, and nothing else does.
+async fn have_checked(conn: &mut PgConnection, editions: &[i64]) -> sqlx::Result<()> {
+    for edition_id in
+        sqlx::query_scalar!("UPDATE editions SET checked_at = NULL WHERE id = ANY($1) AND checked_at IS NOT NULL RETURNING id", editions)
+            .fetch_all(&mut *conn)
+            .await?
+    {
+        wake::enqueue(conn, &Job::PlanEdition { edition_id }).await?;
+    }
+    Ok(())
 }
 
 async fn may_be_mailed(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<bool> {

@@ -26,9 +26,19 @@ pub(super) async fn slice(conn: &mut PgConnection, edition_id: i64, now: Timesta
     let last = ids.last().copied().unwrap_or(edition.cursor);
     let counted = edition.counted + count_subscribed(&mut *conn, edition.topic_id, (edition.cursor, last)).await?;
     if !ids.is_empty() {
+        hold_series(conn, edition.series_id).await?;
         write(conn, &edition, &ids, now).await?;
     }
     Ok(Some(Slice { counted, cursor: last, done: (ids.len() as i64) < SLICE, running: edition.running }))
+}
+
+/// Writes the delivery of one subscriber alone, for a look at what she would get; the caller rolls back.
+pub(super) async fn plan_one(conn: &mut PgConnection, edition_id: i64, subscriber_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    if let Some(edition) = lock(&mut *conn, edition_id).await? {
+        hold_series(conn, edition.series_id).await?;
+        write(conn, &edition, &[subscriber_id], now).await?;
+    }
+    Ok(())
 }
 
 /// An edition as its planning needs it.
@@ -38,7 +48,7 @@ pub(super) struct Edition {
     by_operator: bool,
     pub(super) running: bool,
     topic_id: i64,
-    series_id: i64,
+    pub(super) series_id: i64,
     pub(super) counted: i64,
     pub(super) cursor: i64,
     pub(super) times: Times,
@@ -138,6 +148,13 @@ pub(super) async fn write(conn: &mut PgConnection, edition: &Edition, ids: &[i64
     .fetch_one(conn)
     .await?;
     Ok(usize::try_from(written).unwrap_or(0))
+}
+
+/// Keeps imports off a series until the caller's transaction ends: an import that finds that segments overlap looks who was given
+/// which, and must not miss who is being given one now. A caller whose snapshot is older than the last import has to begin anew.
+pub(super) async fn hold_series(conn: &mut PgConnection, series_id: i64) -> sqlx::Result<()> {
+    sqlx::query_scalar!("SELECT id FROM series WHERE id = $1 FOR SHARE", series_id).fetch_one(conn).await?;
+    Ok(())
 }
 
 /// The approved tips of a series in its order.

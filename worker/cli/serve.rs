@@ -57,7 +57,7 @@ async fn start_embedded(ctx: &Context) -> anyhow::Result<postgres::EmbeddedPostg
         folder => PathBuf::from(folder),
     };
     let bin_folder = Some(&ctx.config.database.bin_folder).filter(|b| !b.is_empty()).map(PathBuf::from);
-    let options = postgres::Options { bin_folder, ..postgres::Options::default() };
+    let options = postgres::Options { bin_folder, fetch: ctx.config.database.fetch, ..postgres::Options::default() };
     let server = postgres::EmbeddedPostgres::start(&folder, &options).await?;
     if let Some(wanted) = server.moved_from() {
         eprintln!("note: Postgres cannot work in {}: its data is in {}", wanted.display(), server.folder().display());

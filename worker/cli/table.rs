@@ -13,6 +13,11 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
+/// So many of something: `1 tip`, `2 tips`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A day, in UTC.
 pub(super) fn day(at: Timestamp) -> String {
     at.strftime("%F").to_string()

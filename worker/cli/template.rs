@@ -1,19 +1,41 @@
-//! `tidings template check`: renders every template with every sample, strictly, in the publisher's own name and colours.
-//!
-//! `--out` writes what came out, to be looked at in a browser.
+//! `tidings template list|copy|check`: where each file of the templates comes from, a start for templates of one's own, and what is
+//! wrong with them.
 
-use super::Context;
+mod check;
+
+use super::{Context, table::table};
 use crate::delivery::render::{
-    Rendered, Site, Templates, check,
-    samples::{self, Mail},
+    Files, Origin,
+    files::{built_in, templates},
+    folder,
 };
-use anyhow::Context as _;
-use std::path::{Path, PathBuf};
+use anyhow::{Context as _, bail, ensure};
+use serde_json::json;
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 /// What to do with the templates.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Render every template with every sample and check what comes out
+    /// List every template and file with where it comes from: the binary, or templates.folder
+    List {
+        /// Print a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write built-in files into templates.folder, to be edited there; delete what you do not change
+    Copy {
+        /// Templates as `template list` names them, `layout` for what they share, or `all`
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// Write over files that are there already
+        #[arg(long)]
+        force: bool,
+    },
+    /// Render every template with every sample and check what comes out; ends with 1 when there is a finding
     Check {
         /// Also write the mails to this folder
         #[arg(long, value_name = "FOLDER")]
@@ -24,70 +46,95 @@ pub(super) enum Command {
     },
 }
 
-#[derive(serde::Serialize)]
-struct Outcome {
-    template: &'static str,
-    sample: &'static str,
-    html_bytes: usize,
-    text_bytes: usize,
-    findings: Vec<String>,
+/// Runs one of them.
+pub(super) fn run(command: &Command, ctx: &Context) -> anyhow::Result<()> {
+    match command {
+        Command::List { json } => list(ctx, *json),
+        Command::Copy { names, force } => copy(ctx, names, *force),
+        Command::Check { out, json } => check::run(ctx, out.as_deref(), *json),
+    }
 }
 
-/// Checks, prints a line for each mail, and fails when there is a finding.
-pub(super) fn run(command: &Command, ctx: &Context) -> anyhow::Result<()> {
-    let Command::Check { out, json } = command;
-    let templates = Templates::load(publisher(ctx)?)?;
-    let mails = samples::mails(&templates);
-    let outcomes: Vec<Outcome> = mails.iter().map(|mail| outcome(templates.site(), mail, out.as_deref())).collect::<anyhow::Result<_>>()?;
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(&outcomes)?),
-        false => outcomes.iter().for_each(print),
+/// The files of the settings.
+fn files(ctx: &Context) -> anyhow::Result<Files> {
+    Ok(match ctx.config.templates.folder() {
+        Some(folder) => folder::read(folder)?,
+        None => Files::built_in(),
+    })
+}
+
+fn list(ctx: &Context, json: bool) -> anyhow::Result<()> {
+    let files = files(ctx)?;
+    let rows: Vec<(&str, &str, String)> = files.parts().map(|(part, _)| row(&files, part)).collect();
+    if json {
+        let rows: Vec<_> = rows.iter().map(|(name, file, from)| json!({ "template": name, "file": file, "from": from })).collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(());
     }
-    let wrong = outcomes.iter().filter(|outcome| !outcome.findings.is_empty()).count();
-    anyhow::ensure!(wrong == 0, "{wrong} of {} mails have findings", outcomes.len());
+    let mut table = table(["Template", "File", "From"]);
+    let mut before = "";
+    for (name, file, from) in &rows {
+        // A template's name stands beside its first file alone.
+        table.add_row([if *name == before { "" } else { name }, file, from]);
+        before = name;
+    }
+    println!("{table}");
     Ok(())
 }
 
-// What the settings leave open is filled from the sample publisher, so that templates can be checked before all is set.
-fn publisher(ctx: &Context) -> anyhow::Result<Site> {
-    let (mut site, sample) = (Site::of(&ctx.config.site)?, samples::site()?);
-    for (key, value, stand_in) in
-        [("site.name", &mut site.name, sample.name), ("site.postal_address", &mut site.postal_address, sample.postal_address)]
-    {
-        if value.is_empty() {
-            eprintln!("note: {key} is not set; `{stand_in}` stands in");
-            *value = stand_in;
+fn row<'a>(files: &Files, part: &'a str) -> (&'a str, &'a str, String) {
+    let (name, file) = part.split_once('/').unwrap_or((part, ""));
+    let from = match files.origin(part) {
+        Some(Origin::Folder(_)) => files.place(part, None).file,
+        _ => "built-in".to_owned(),
+    };
+    (name, file, from)
+}
+
+fn copy(ctx: &Context, names: &[String], force: bool) -> anyhow::Result<()> {
+    let folder = ctx.config.templates.folder();
+    let folder =
+        folder.context("no folder is named: set templates.folder (TIDINGS_TEMPLATES__FOLDER) to where your templates are to be")?;
+    let parts = named(names)?;
+    let there: Vec<String> =
+        parts.iter().map(|part| path(folder, part)).filter(|path| path.exists()).map(|path| path.display().to_string()).collect();
+    ensure!(there.is_empty() || force, "these are there already, and nothing was written (--force writes over them): {}", there.join(", "));
+    for part in &parts {
+        let path = path(folder, part);
+        write(&path, built_in(part).unwrap_or_default()).with_context(|| format!("`{}` cannot be written", path.display()))?;
+        println!("{}", path.display());
+    }
+    eprintln!("Edit them, delete what you leave as it is, and look with `tidings template check`.");
+    Ok(())
+}
+
+fn named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
+    let known = templates();
+    let mut parts = Vec::new();
+    for name in names {
+        match known.iter().find(|(of, _)| of == name) {
+            Some((_, of)) => parts.extend(of),
+            None if name == "all" => parts.extend(known.iter().flat_map(|(_, of)| of)),
+            None => {
+                let all: Vec<&str> = known.iter().map(|(of, _)| *of).collect();
+                bail!("there is no template `{name}`: expected all, or some of {}", all.join(", "));
+            }
         }
     }
-    site.disclaimer = site.disclaimer.or(sample.disclaimer);
-    Ok(site)
+    Ok(parts)
 }
 
-fn outcome(site: &Site, mail: &Mail, out: Option<&Path>) -> anyhow::Result<Outcome> {
-    let Mail { template, sample, rendered, .. } = mail;
-    if let (Some(folder), Ok(rendered)) = (out, rendered) {
-        write(folder, &format!("{template}-{}", sample.replace(' ', "-")), rendered)?;
+fn path(folder: &Path, part: &str) -> PathBuf {
+    folder.join(format!("{part}.hbs"))
+}
+
+// What stands there is replaced and not written into: it may be a link to somewhere else.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
     }
-    let (html_bytes, text_bytes) = rendered.as_ref().map_or((0, 0), |mail| (mail.html.len(), mail.text.len()));
-    let findings = match rendered {
-        Ok(rendered) => check::findings(rendered, &mail.wanted(site)),
-        Err(error) => vec![error.to_string()],
-    };
-    Ok(Outcome { template, sample, html_bytes, text_bytes, findings })
-}
-
-fn write(folder: &Path, name: &str, mail: &Rendered) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
-    for (ending, text) in [("html", &mail.html), ("txt", &mail.text), ("subject", &mail.subject)] {
-        let path = folder.join(format!("{name}.{ending}"));
-        std::fs::write(&path, text).with_context(|| format!("`{}` cannot be written", path.display()))?;
+    if path.symlink_metadata().is_ok() {
+        fs::remove_file(path)?;
     }
-    Ok(())
-}
-
-fn print(outcome: &Outcome) {
-    let Outcome { template, sample, html_bytes, text_bytes, findings } = outcome;
-    let verdict = if findings.is_empty() { "ok" } else { "WRONG" };
-    println!("{verdict:<6} {template}, {sample}: HTML {html_bytes} bytes, text {text_bytes} bytes");
-    findings.iter().for_each(|finding| println!("       - {finding}"));
+    fs::File::create_new(path)?.write_all(text.as_bytes())
 }

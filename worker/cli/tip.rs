@@ -1,9 +1,9 @@
-//! `tidings tip list|show|approve|edit|retire|move`: the tips of a series.
+//! `tidings tip list|show|diff|approve|edit|new|retire|move`: the tips of a series.
 
 use super::Context;
 use super::table::table;
 use crate::content::{
-    StageWindow,
+    StageWindow, revise,
     store::{self, Edit, Place, TipText},
 };
 use anyhow::{Context as _, bail, ensure};
@@ -27,6 +27,23 @@ pub(super) enum Command {
     Show {
         /// Its id
         id: i64,
+        /// Another revision than the one that is sent now, by its number
+        #[arg(long, value_name = "N")]
+        revision: Option<i32>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what differs between two revisions of a tip, sentence by sentence
+    Diff {
+        /// Its id
+        id: i64,
+        /// The older one [default: the one approved before an import changed it, else the one before --to]
+        #[arg(long, value_name = "N")]
+        from: Option<i32>,
+        /// The newer one [default: the one that is sent now]
+        #[arg(long, value_name = "N")]
+        to: Option<i32>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -53,6 +70,12 @@ pub(super) enum Command {
         /// A new subject, at most 78 characters
         #[arg(long)]
         subject: Option<String>,
+    },
+    /// Say that tips which overlap others are new: they go also to those who had the others
+    New {
+        /// Their ids
+        #[arg(required = true)]
+        ids: Vec<i64>,
     },
     /// Retire tips: nobody gets them any more
     Retire {
@@ -99,7 +122,8 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
     let now = ctx.clock.now();
     match command {
         Command::List { series, json } => return list(&mut transaction, series.as_deref(), json).await,
-        Command::Show { id, json } => return show(&store::show(&mut transaction, id).await?, json),
+        Command::Show { id, revision, json } => return show(&text(&mut transaction, id, revision).await?, json),
+        Command::Diff { id, from, to, json } => return diff(&mut transaction, id, from, to, json).await,
         Command::Approve { ids, all, series } => {
             let ids = if all { store::drafts(&mut transaction, series.as_deref()).await? } else { ids };
             let changed = store::approve(&mut transaction, &ids, now).await?;
@@ -108,6 +132,10 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Retire { ids } => {
             let changed = store::retire(&mut transaction, &ids, now).await?;
             println!("{}", told(&ids, changed.len(), "retired"));
+        }
+        Command::New { ids } => {
+            let freed = store::declare_new(&mut transaction, &ids, now).await?;
+            println!("{}", told_new(ids.len(), freed));
         }
         Command::Edit { id, weeks, subject } => return edit(transaction, ctx, id, weeks, subject).await,
         Command::Move { id, place } => {
@@ -156,6 +184,55 @@ async fn list(transaction: &mut Transaction<'static, Postgres>, series: Option<&
     Ok(())
 }
 
+async fn text(transaction: &mut Transaction<'static, Postgres>, id: i64, revision: Option<i32>) -> anyhow::Result<TipText> {
+    Ok(match revision {
+        Some(number) => store::show_revision(transaction, id, number).await?,
+        None => store::show(transaction, id).await?,
+    })
+}
+
+/// The JSON of a diff.
+#[derive(serde::Serialize)]
+struct Difference {
+    id: i64,
+    from: i32,
+    to: i32,
+    /// A unified diff with a line for each sentence.
+    diff: String,
+}
+
+async fn diff(
+    transaction: &mut Transaction<'static, Postgres>,
+    id: i64,
+    from: Option<i32>,
+    to: Option<i32>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let newer = text(transaction, id, to).await?;
+    let from = from.or(newer.approved_revision.filter(|_| to.is_none())).unwrap_or(newer.revision - 1);
+    ensure!(from >= 1, "tip {id} has one revision only: there is nothing to compare it with");
+    let older = store::show_revision(transaction, id, from).await?;
+    let diff = revise::diff(words(&older), words(&newer));
+    if json {
+        println!("{}", serde_json::to_string(&Difference { id, from, to: newer.revision, diff })?);
+    } else if diff.is_empty() {
+        println!("The revisions {from} and {} of tip {id} say the same.", newer.revision);
+    } else {
+        println!("Tip {id}, from revision {from} ({}) to {} ({}):\n{}", older.because, newer.revision, newer.because, diff.trim_end());
+    }
+    Ok(())
+}
+
+fn words(tip: &TipText) -> revise::Text<'_> {
+    revise::Text { subject: &tip.row.subject, preheader: &tip.preheader, markdown: &tip.markdown }
+}
+
+fn told_new(tips: usize, freed: u64) -> String {
+    let (tips, go) = if tips == 1 { ("The tip is", "goes") } else { ("The tips are", "go") };
+    let people = if freed == 1 { "1 subscriber".to_owned() } else { format!("{freed} subscribers") };
+    format!("{tips} new, and {go} also to {people} who had the words of another one; drafts still wait for `tidings tip approve`.")
+}
+
 fn show(tip: &TipText, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string(tip)?);
@@ -174,7 +251,8 @@ fn show(tip: &TipText, json: bool) -> anyhow::Result<()> {
     for (name, value) in lines.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))) {
         println!("{:<11} {value}", format!("{name}:"));
     }
-    println!("Revision:   {} ({}, {})\n\n{}", tip.revision, tip.because, tip.revised_at, tip.markdown);
+    let approved = tip.approved_revision.map_or(String::new(), |number| format!("; {number} was approved: `tidings tip diff {}`", row.id));
+    println!("Revision:   {} ({}, {}{approved})\n\n{}", tip.revision, tip.because, tip.revised_at, tip.markdown);
     print_list("Related", tip.related.iter().map(ToString::to_string));
     print_list("References", tip.references.iter().cloned());
     Ok(())

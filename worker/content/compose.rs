@@ -6,7 +6,7 @@
 use super::document::{Block, Document, Kind, StageWindow};
 use super::segment::{LeftOut, Segment, Segmented};
 use super::subject::{self, Naming};
-use super::{citations, sentences, signs, words};
+use super::{citations, markup, sentences, signs, words};
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 
@@ -113,7 +113,7 @@ pub fn compose(document: &Document, segmented: &Segmented) -> Article {
 }
 
 fn tip(document: &Document, segmented: &Segmented, segment: &Segment, naming: &mut Naming) -> Tip {
-    let subject = naming.subject(&segment.heading_path, segment.piece);
+    let subject = naming.subject(&segment.heading_path, &segment.names, segment.piece);
     Tip {
         preheader: preheader(document, segment, &subject),
         subject,
@@ -147,16 +147,29 @@ fn body(document: &Document, segmented: &Segmented, segment: &Segment) -> String
         let numbered =
             if block.kind == Kind::Code { block.markdown.clone() } else { number_marks(&block.markdown, segmented, segment, whole) };
         let lists = matches!(block.kind, Kind::List { .. }) && before.is_some_and(|before| matches!(before.kind, Kind::List { .. }));
+        // All inner headings stand on one level: one with no text of its own stands before the next, on its line.
+        let beneath = block.level().is_some() && before.is_some_and(|before| before.level().is_some());
         match before {
+            Some(_) if beneath => {
+                out.truncate(out.trim_end_matches([':', ' ']).len());
+                if out.ends_with("\\#") {
+                    out.replace_range(out.len() - 2.., "#");
+                }
+                out.push_str(": ");
+            }
             // Without anything between them two lists would be read as one.
             Some(_) if lists => out.push_str("\n\n<!-- -->\n\n"),
             Some(_) => out.push_str("\n\n"),
             None => {}
         }
-        if block.level().is_some() {
+        if block.level().is_some() && !beneath {
             out.push_str("#### ");
         }
-        out.push_str(&numbered);
+        match beneath {
+            // What had to be escaped at the beginning of a line has not within one.
+            true => out.push_str(&number_marks(&markup::keep_sharp(markup::escape(&block.text, false)), segmented, segment, whole)),
+            false => out.push_str(&numbered),
+        }
         before = Some(block);
     }
     out
@@ -185,11 +198,13 @@ fn number_marks(markdown: &str, segmented: &Segmented, segment: &Segment, whole:
 fn preheader(document: &Document, segment: &Segment, subject: &str) -> String {
     let subject = words::key(subject);
     let blocks = || segment.body.iter().map(|index| &document.blocks[*index]).filter(|block| block.level().is_none());
-    let told =
-        blocks().filter(|block| block.is_paragraph() || block.kind == Kind::Quote).find_map(|block| first_sentence(&block.text, &subject));
-    let listed = || blocks().flat_map(|block| &block.items).find_map(|item| first_sentence(item, &subject));
+    let told = blocks().find_map(|block| match block.kind {
+        Kind::Paragraph { .. } | Kind::Quote => first_sentence(&block.text, &subject),
+        Kind::List { .. } => block.items.iter().find_map(|item| first_sentence(item, &subject)),
+        _ => None,
+    });
     let any = || blocks().find_map(|block| block.text.lines().find(|line| !line.trim().is_empty()).map(str::to_owned));
-    subject::shorten(&told.or_else(listed).or_else(any).unwrap_or_default(), LONGEST_PREHEADER)
+    subject::shorten(&told.or_else(any).unwrap_or_default(), LONGEST_PREHEADER)
 }
 
 const LONGEST_PREHEADER: usize = 320;

@@ -3,7 +3,8 @@
 //! Owns where a cut may be: never inside a block (a list, a table, a quotation, a paragraph), never between a lead-in
 //! and its list, a heading and its text, or two halves of a sentence. Called by `segment`.
 
-use super::document::{Document, Kind};
+use super::document::{Block, Document, Kind};
+use super::openings;
 use super::sections::Part;
 use super::segment::Settings;
 use super::sift::{Fate, Fates};
@@ -19,12 +20,15 @@ pub(super) struct Cut {
     pub body: Vec<usize>,
     /// Blocks that it accounts for besides.
     pub owned: Vec<usize>,
+    /// The headings of the short sections that it was joined of.
+    pub names: Vec<usize>,
 }
 
 /// Cuts a part into pieces of at most `most_words`, where a cut is allowed.
 pub(super) fn cut(document: &Document, fates: &Fates, part: &Part, settings: &Settings) -> Vec<Cut> {
     let (body, mut owned) = lay_out(part);
-    let runs = if part.words <= settings.most_words { vec![body] } else { runs(document, fates, &body, settings) };
+    let most = if part.whole { settings.most_words * 2 } else { settings.most_words };
+    let runs = if part.words <= most { vec![body] } else { runs(document, fates, &body, settings) };
     let count = runs.len();
     let pieces = runs.into_iter().enumerate().map(|(index, mut body)| {
         let mut path = part.path.clone();
@@ -35,7 +39,13 @@ pub(super) fn cut(document: &Document, fates: &Fates, part: &Part, settings: &Se
             path.push(heading);
             mine.push(heading);
         }
-        Cut { path, number: (count > 1 && !opens && index > 0).then_some((index + 1, count)), body, owned: mine }
+        Cut {
+            path,
+            number: (count > 1 && !opens && index > 0).then_some((index + 1, count)),
+            body,
+            owned: mine,
+            names: if count > 1 || part.names.len() < 2 { Vec::new() } else { part.names.clone() },
+        }
     });
     pieces.collect()
 }
@@ -45,9 +55,7 @@ fn lay_out(part: &Part) -> (Vec<usize>, Vec<usize>) {
     let (mut body, mut owned) = (Vec::new(), part.owned.clone());
     for piece in &part.pieces {
         match piece.heading {
-            Some(heading) if body.is_empty() && part.main == Some(heading) => owned.push(heading),
-            // All inner headings stand on one level: one with no text of its own would be followed by the next.
-            Some(heading) if piece.words == 0 => owned.push(heading),
+            Some(heading) if body.is_empty() && part.main == Some(heading) && part.names.len() < 2 => owned.push(heading),
             Some(heading) => body.push(heading),
             None => {}
         }
@@ -63,9 +71,14 @@ fn runs(document: &Document, fates: &Fates, body: &[usize], settings: &Settings)
     let share = total.div_ceil(total.div_ceil(settings.most_words).max(1));
     let mut runs: Vec<(Vec<usize>, usize)> = Vec::new();
     for (blocks, words) in stretches {
-        let opens = document.blocks[blocks[0]].level().is_some();
+        let first = &document.blocks[blocks[0]];
+        let opens = first.level().is_some();
+        // A piece that begins with "However" or "This" begins in the middle of a thought.
+        let bound = first.is_paragraph() && openings::goes_on(&first.text);
         match runs.last_mut() {
-            Some((run, so_far)) if !closes(*so_far, words, share, opens, settings) => {
+            Some((run, so_far))
+                if !closes(*so_far, words, share, opens, settings) || bound && *so_far + words <= settings.most_words * 4 / 3 =>
+            {
                 run.extend(blocks);
                 *so_far += words;
             }
@@ -107,9 +120,16 @@ fn stretches(document: &Document, fates: &Fates, body: &[usize]) -> Vec<(Vec<usi
             }
             _ => stretches.push((vec![*index], words)),
         }
-        bound = block.level().is_some() || block.text.ends_with([':', ',', ';']) && block.is_paragraph();
+        bound = block.level().is_some() || block.is_paragraph() && (block.text.ends_with([':', ',', ';']) || asks(block));
     }
     stretches
+}
+
+/// A line in bold, or a question by itself: what follows answers it.
+fn asks(block: &Block) -> bool {
+    let bold = matches!(block.kind, Kind::Paragraph { strong: true, .. });
+    let asked = block.text.ends_with('?') && (block.text.starts_with("Q") || !block.text.contains(". "));
+    (bold || asked) && block.words <= 40
 }
 
 /// Whether a block goes on with the sentence before it, or is the list that explains it.

@@ -12,6 +12,12 @@ pub enum Format {
     Markdown,
     /// Plain text without mark-up, such as a page copied out of a browser.
     Text,
+    /// An HTML page with all that stands around the article, or a fragment of one.
+    Html,
+    /// An export of WordPress (WXR): many articles.
+    WordPress,
+    /// An RSS or Atom feed: many articles.
+    Feed,
 }
 
 impl Format {
@@ -20,7 +26,15 @@ impl Format {
         match self {
             Format::Markdown => "markdown",
             Format::Text => "text",
+            Format::Html => "html",
+            Format::WordPress => "wordpress",
+            Format::Feed => "feed",
         }
+    }
+
+    /// Whether headings are marked as such, and not guessed from short lines.
+    pub fn marks_headings(self) -> bool {
+        self != Format::Text
     }
 }
 
@@ -35,6 +49,19 @@ pub struct Document {
     pub front: Front,
     /// Every block, in the order of the source.
     pub blocks: Vec<Block>,
+    /// What the source shows besides, in its order; only pages have it.
+    pub asides: Vec<Aside>,
+}
+
+/// Something that a page shows and that its mark-up says is no part of the article.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// Its words.
+    pub text: String,
+    /// Why it is none.
+    pub reason: &'static str,
+    /// How many blocks stand before it.
+    pub before: usize,
 }
 
 /// What the front matter of an article says; everything is optional.

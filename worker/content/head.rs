@@ -24,8 +24,8 @@ pub struct Head {
 /// Finds the head and settles the blocks that belong to it.
 pub(crate) fn find(document: &Document, fates: &mut Fates) -> Head {
     let title_at = match document.format {
-        Format::Markdown => title_of_markdown(document),
         Format::Text => title_of_text(document, fates),
+        _ => title_of_markdown(document),
     };
     let (date, author) = metadata(document, fates);
     let shown = title_at.map(|at| without_site(&document.blocks[at].text).to_owned());
@@ -173,11 +173,12 @@ fn settle_above(document: &Document, title_at: usize, fates: &mut Fates) {
             continue;
         }
         // In Markdown a later heading with the title's words is a section.
-        let section = block.level().is_some() && index > title_at && document.format == Format::Markdown;
-        let again = !section
-            && (block.level().is_some() || block.is_paragraph())
-            && block.words <= 30
-            && words::key(without_site(&block.text)) == title;
+        let section = block.level().is_some() && index > title_at && document.format.marks_headings();
+        if section {
+            break;
+        }
+        let again =
+            (block.level().is_some() || block.is_paragraph()) && block.words <= 30 && words::key(without_site(&block.text)) == title;
         if again {
             fates[index] = Some(Fate::Left("title"));
         } else if index < title_at {

@@ -3,8 +3,8 @@
 //! Owns the vocabulary of sections: introductions and conclusions, lists of sources, ends of pages, and headings that
 //! only make sense with a neighbour ("The remedy"). Called by `sift`, `sections` and `subject`.
 
-use super::words;
-use std::collections::{HashMap, HashSet};
+use super::{vocabulary, words};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What a section is, by its heading.
@@ -31,7 +31,18 @@ pub(crate) fn role(heading: &str) -> Role {
     if let Some(role) = EXACT.get(key) {
         return *role;
     }
+    if let Some((label, _)) = heading.split_once(": ") {
+        let label = words::key(bare(label));
+        match EXACT.get(label.as_str()) {
+            Some(Role::Conclusion) => return Role::Conclusion,
+            Some(Role::Introduction) if label.starts_with("intro") => return Role::Introduction,
+            _ => {}
+        }
+    }
     let count = words::count(key);
+    if count <= 4 && key.ends_with(" disclaimer") {
+        return Role::Page("publisher's notice");
+    }
     if count > 7 {
         return Role::Body;
     }
@@ -41,7 +52,10 @@ pub(crate) fn role(heading: &str) -> Role {
 
 /// A heading without its number ("3.", "Step 3:", "#3 -") and without a colon at its end.
 pub(crate) fn bare(heading: &str) -> &str {
-    let heading = heading.trim();
+    let is_sign =
+        |c: char| !c.is_ascii() && !c.is_alphanumeric() && !matches!(c, '“' | '‘' | '«' | '„' | '¿' | '¡' | '€' | '£' | '…') || c == ' ';
+    let unsigned = heading.trim().trim_start_matches(is_sign);
+    let heading = if unsigned.is_empty() { heading.trim() } else { unsigned };
     if !heading.bytes().any(|b| b.is_ascii_digit()) {
         let text = heading.trim_end_matches([':', '.', ' ']);
         return if text.is_empty() { heading } else { text };
@@ -164,25 +178,27 @@ pub(crate) fn closes_pair(label: &str) -> bool {
 /// to something outside.
 pub(crate) fn is_dependent(heading: &str) -> bool {
     let tokens = words::tokens(bare(heading));
-    let telling = tokens.iter().filter(|t| !words::is_empty_word(t) && !is_general(t)).count();
+    let telling = tokens.iter().filter(|t| !words::is_empty_word(t) && !vocabulary::is_general(t)).count();
     let points = tokens.iter().skip(1).any(|t| matches!(t.as_str(), "it" | "this" | "that" | "them" | "these" | "those"));
     telling == 0 || (points && telling <= 1)
 }
 
-/// A word that many sections of many articles have in their heading.
-pub(crate) fn is_general(word: &str) -> bool {
-    GENERAL.contains(word) || word.bytes().all(|b| b.is_ascii_digit())
-}
-
 static EXACT: LazyLock<HashMap<&str, Role>> = LazyLock::new(|| {
-    let lists: [(Role, &[&str]); 11] = [
+    let lists: [(Role, &[&str]); 12] = [
         (Role::Introduction, &INTRODUCTIONS),
         (Role::Conclusion, &CONCLUSIONS),
         (Role::References, &REFERENCES),
         (Role::Links, &LINKS),
         (Role::Page("list of other pages"), &OTHER_PAGES),
-        (Role::Page("box about the author"), &["author", "authors", "about me", "our authors", "contributors", "our experts"]),
+        (
+            Role::Page("box about the author"),
+            &["author", "authors", "about me", "our authors", "contributors", "our experts", "meet the author"],
+        ),
         (Role::Page("line about the publisher"), &["about us", "who we are", "our mission", "our story", "about our company"]),
+        (
+            Role::Page("contact details"),
+            &["contact", "contact us", "get in touch", "contact details", "contact information", "how to contact us"],
+        ),
         (Role::Page("comments"), &["comments", "reader comments", "discussion", "responses"]),
         (Role::Page("navigation or sharing"), &NAVIGATION),
         (
@@ -195,7 +211,7 @@ static EXACT: LazyLock<HashMap<&str, Role>> = LazyLock::new(|| {
 });
 
 /// How a heading opens, and how many words it may have to be taken for what it says.
-const OPENINGS: [(&str, usize, Role); 26] = [
+const OPENINGS: [(&str, usize, Role); 31] = [
     ("in conclusion", 7, Role::Conclusion),
     ("key takeaway", 7, Role::Conclusion),
     ("final thought", 7, Role::Conclusion),
@@ -219,13 +235,38 @@ const OPENINGS: [(&str, usize, Role); 26] = [
     ("sign up", 5, Role::Page("sign-up box")),
     ("join our ", 5, Role::Page("sign-up box")),
     ("get our ", 5, Role::Page("sign-up box")),
+    ("book your ", 7, Role::Page("sign-up box")),
+    ("contact us", 5, Role::Page("contact details")),
+    ("get in touch", 6, Role::Page("contact details")),
+    ("ready to get", 7, Role::Page("sign-up box")),
+    ("ready to start", 7, Role::Page("sign-up box")),
     ("stay in touch", 5, Role::Page("sign-up box")),
     ("share this", 5, Role::Page("navigation or sharing")),
     ("share on", 5, Role::Page("navigation or sharing")),
 ];
-const INTRODUCTIONS: [&str; 8] =
-    ["introduction", "intro", "overview", "foreword", "preface", "before we begin", "about this article", "about this guide"];
-const CONCLUSIONS: [&str; 27] = [
+const INTRODUCTIONS: [&str; 20] = [
+    "introduction",
+    "intro",
+    "overview",
+    "foreword",
+    "preface",
+    "before we begin",
+    "about this article",
+    "about this guide",
+    "about this post",
+    "what's this post about",
+    "what is this post about",
+    "what this article covers",
+    "in this guide",
+    "in this post",
+    "what you'll learn",
+    "what you will learn",
+    "what you'll learn in this article",
+    "what we'll cover",
+    "learning objectives",
+    "abstract",
+];
+const CONCLUSIONS: [&str; 35] = [
     "conclusion",
     "conclusions",
     "summary",
@@ -253,6 +294,14 @@ const CONCLUSIONS: [&str; 27] = [
     "main points",
     "upshot",
     "summing up",
+    "closing",
+    "closing remarks",
+    "closing words",
+    "concluding remarks",
+    "final remarks",
+    "parting thoughts",
+    "parting words",
+    "in closing",
 ];
 const REFERENCES: [&str; 19] = [
     "references",
@@ -343,125 +392,4 @@ const NOTICES: [&str; 12] = [
     "funding",
     "copyright",
     "disclosures",
-];
-static GENERAL: LazyLock<HashSet<&str>> = LazyLock::new(|| GENERAL_WORDS.iter().copied().collect());
-const GENERAL_WORDS: [&str; 118] = [
-    "symptom",
-    "symptoms",
-    "sign",
-    "signs",
-    "cause",
-    "causes",
-    "treatment",
-    "treatments",
-    "remedy",
-    "remedies",
-    "prevention",
-    "diagnosis",
-    "risk",
-    "risks",
-    "factor",
-    "factors",
-    "doctor",
-    "call",
-    "see",
-    "help",
-    "helps",
-    "tip",
-    "tips",
-    "step",
-    "steps",
-    "basics",
-    "work",
-    "works",
-    "know",
-    "expect",
-    "matter",
-    "matters",
-    "safe",
-    "safety",
-    "use",
-    "need",
-    "ingredients",
-    "method",
-    "materials",
-    "tools",
-    "example",
-    "examples",
-    "note",
-    "notes",
-    "warning",
-    "warnings",
-    "caution",
-    "evidence",
-    "science",
-    "research",
-    "studies",
-    "study",
-    "benefit",
-    "benefits",
-    "side",
-    "effects",
-    "effect",
-    "complications",
-    "outlook",
-    "prognosis",
-    "definition",
-    "background",
-    "fix",
-    "solution",
-    "problem",
-    "fact",
-    "facts",
-    "myth",
-    "truth",
-    "answer",
-    "question",
-    "questions",
-    "result",
-    "results",
-    "try",
-    "instead",
-    "avoid",
-    "prevent",
-    "treat",
-    "happens",
-    "happen",
-    "means",
-    "mean",
-    "often",
-    "much",
-    "long",
-    "good",
-    "bad",
-    "best",
-    "right",
-    "wrong",
-    "types",
-    "type",
-    "kinds",
-    "details",
-    "other",
-    "things",
-    "way",
-    "ways",
-    "options",
-    "dosage",
-    "instructions",
-    "first",
-    "don't",
-    "speak",
-    "talk",
-    "seek",
-    "medical",
-    "professional",
-    "visit",
-    "contact",
-    "ask",
-    "worry",
-    "worried",
-    "provider",
-    "consult",
-    "expert",
-    "attention",
 ];

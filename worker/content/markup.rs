@@ -79,6 +79,12 @@ fn tidy_structure<'a>(node: &'a AstNode<'a>, base: Option<&str>) {
         },
         NodeValue::Strong | NodeValue::Emph | NodeValue::Strikethrough if node.first_child().is_none() => detach(node, data),
         NodeValue::FootnoteReference(reference) => data.value = NodeValue::Raw(format!("[^{}]", citations::label(&reference.name))),
+        // Lists of nothing inside each other would be read as a line between two parts.
+        NodeValue::List(_) | NodeValue::Item(_)
+            if node.first_child().is_none() && node.parent().is_some_and(|parent| parent.parent().is_some()) =>
+        {
+            detach(node, data);
+        }
         NodeValue::SoftBreak => data.value = NodeValue::Text(" ".into()),
         NodeValue::List(list) => list.delimiter = ListDelimType::Period,
         NodeValue::Code(code) => code.literal = code.literal.replace(['\n', '\r'], " "),
@@ -144,7 +150,8 @@ fn tidy_text<'a>(node: &'a AstNode<'a>) {
 
 /// A "#" at the end of a heading would be taken for its closing mark.
 pub(crate) fn keep_sharp(mut markdown: String) -> String {
-    if markdown.ends_with('#') {
+    let escaped = markdown.trim_end_matches('#').bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1 && !markdown.ends_with("##");
+    if markdown.ends_with('#') && !escaped {
         markdown.insert(markdown.len() - 1, '\\');
     }
     markdown

@@ -1,23 +1,28 @@
 //! Content: articles become tips.
 //!
 //! One way: `read` (bytes to a document of blocks) -> `segment` (which blocks make a segment, which are left out) ->
-//! `compose` (tips) -> `store` (Postgres). All but the last are pure and deterministic: the same bytes give the same
-//! tips on every machine. Called by `cli` and `demo`; `present` is called by the mails' templates. `letter` reads the text of a
-//! broadcast, which is no article.
+//! `compose` (tips) -> `store` (Postgres; `revise` says which segments are those of last time). All but the last are pure and
+//! deterministic: the same bytes give the same tips on every machine. `feeds` brings in what others publish. Called by `cli`, `jobs` and
+//! `demo`; `present` is called by the mails' templates. `letter` reads the text of a broadcast, which is no article.
 
+mod buttons;
 pub mod citations;
 pub mod compose;
 mod cut;
 pub mod dates;
 pub mod document;
+pub mod feeds;
 mod head;
 mod headings;
+mod joining;
 pub mod letter;
 mod markup;
+mod openings;
 mod phrases;
 mod present;
 pub mod read;
 mod references;
+pub mod revise;
 mod sections;
 pub mod segment;
 mod sentences;
@@ -25,6 +30,8 @@ mod sift;
 mod signs;
 pub mod store;
 mod subject;
+mod vocabulary;
+mod wholes;
 mod words;
 
 pub use compose::{Article, Related, Tip};
@@ -46,9 +53,47 @@ pub enum ContentError {
 
 /// Makes the tips of an article; touches neither database nor clock.
 pub fn prepare(bytes: &[u8], format: Option<Format>, hints: &Hints, settings: &Settings) -> Result<Article, ContentError> {
-    let document = read::read(bytes, format, hints)?;
-    let segmented = segment::segment(&document, settings)?;
-    Ok(compose::compose(&document, &segmented))
+    made(&read::read(bytes, format, hints)?, settings)
+}
+
+/// An article that was found in an input.
+#[derive(Debug)]
+pub struct Found {
+    /// The file, and for one of many articles its title or its address.
+    pub name: String,
+    /// What a revision keeps: the input itself, or the article as a page of its own, which `prepare` reads again.
+    pub source: Vec<u8>,
+    /// The article, or why there is none.
+    pub article: Result<Article, ContentError>,
+}
+
+impl Found {
+    /// Why it was left aside without being wrong: an item of an export that is no published article.
+    pub fn set_aside(&self) -> Option<&str> {
+        match &self.article {
+            Err(ContentError::Read(ReadError::SetAside { reason, .. })) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// Makes the tips of every article of an input: one, or as many as an export or a feed holds. Fails when the input as a whole cannot
+/// be read.
+pub fn articles(bytes: &[u8], format: Option<Format>, hints: &Hints, settings: &Settings) -> Result<Vec<Found>, ContentError> {
+    let Some(parts) = read::parts(bytes, format, hints)? else {
+        let article = prepare(bytes, format, hints, settings)?;
+        return Ok(vec![Found { name: hints.name.clone(), source: bytes.to_vec(), article: Ok(article) }]);
+    };
+    let found = parts.into_iter().map(|part| {
+        let article = part.document.map_err(ContentError::from).and_then(|document| made(&document, settings));
+        Found { name: part.name, source: part.source.into_bytes(), article }
+    });
+    Ok(found.collect())
+}
+
+fn made(document: &document::Document, settings: &Settings) -> Result<Article, ContentError> {
+    let segmented = segment::segment(document, settings)?;
+    Ok(compose::compose(document, &segmented))
 }
 
 #[cfg(test)]

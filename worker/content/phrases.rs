@@ -18,6 +18,8 @@ pub(crate) struct Phrases {
     pub agency: bool,
     /// "All rights reserved."
     pub rights: bool,
+    /// Words that ask for comments.
+    pub comments: bool,
     /// How many different marks of a source: "doi", "et al", "Retrieved from".
     pub sources: u32,
 }
@@ -34,6 +36,7 @@ pub(crate) fn phrases(text: &str) -> Phrases {
             2 => found.notice = true,
             3 => found.agency = true,
             4 => found.rights = true,
+            5 => found.comments = true,
             _ => marks |= 1 << (index % 64),
         }
     }
@@ -55,7 +58,7 @@ fn group(mut index: usize) -> usize {
     group
 }
 
-const LISTS: [&[&str]; 6] = [
+const LISTS: [&[&str]; 7] = [
     &[
         "sign up",
         "subscribe",
@@ -69,6 +72,22 @@ const LISTS: [&[&str]; 6] = [
         "get the latest",
         "follow us on",
         "download our",
+        "download my",
+        "download the free",
+        "download your free",
+        "get your free",
+        "grab your free",
+        "grab my free",
+        "leave a comment",
+        "leave me a comment",
+        "let me know in the",
+        "let us know in the",
+        "for reading",
+        "book an appointment",
+        "book a consultation",
+        "book your",
+        "schedule your",
+        "follow me on",
     ],
     &["added to the waitlist", "added to our waitlist", "delivered to your inbox", "straight to your inbox", "directly to your inbox"],
     &[
@@ -91,6 +110,16 @@ const LISTS: [&[&str]; 6] = [
     ],
     &["getty images", "shutterstock", "istock", "unsplash", "pexels", "adobe stock"],
     &["all rights reserved"],
+    &[
+        "in the comments below",
+        "in the comment section",
+        "in the comments section",
+        "comments section below",
+        "leave a comment below",
+        "comment below and",
+        "drop a comment",
+        "in the comments!",
+    ],
     &[
         "doi",
         "retrieved from",

@@ -7,8 +7,7 @@ use super::document::Document;
 use super::headings::{self, Role};
 use super::segment::Settings;
 use super::sift::{Fate, Fates};
-use super::words;
-use std::collections::{HashMap, VecDeque};
+use super::{joining, wholes};
 
 /// One or more sections that make one segment (before an over-long one is cut).
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +24,10 @@ pub(super) struct Part {
     pub owned: Vec<usize>,
     /// Words of its text, without headings.
     pub words: usize,
+    /// The headings of the sections that were joined because each was short, when none of them stands above the others.
+    pub names: Vec<usize>,
+    /// Whether its sections make one whole, which is only cut when it is far too long.
+    pub whole: bool,
 }
 
 /// A heading (if it is to be shown) and the text under it.
@@ -46,34 +49,113 @@ struct Section {
 /// The parts of an article in order. Introductions, conclusions and empty headings are settled as left out.
 pub(super) fn parts(document: &Document, fates: &mut Fates, settings: &Settings) -> Vec<Part> {
     let mut sections = split(document, fates);
+    let opening = opening(document, &sections, fates);
+    if opening.is_none() {
+        settle_introduction(&sections, fates);
+    }
     settle_roles(document, &mut sections, fates);
-    let parts = gather(document, sections, fates);
-    let mut parts = join_dependent(document, parts);
+    let mut parts = gather(document, sections, fates);
+    parts.splice(0..0, opening);
+    let parts = wholes::join(document, parts, settings);
+    let mut parts = joining::join_dependent(document, parts, settings);
+    settle_lead_ins(document, &mut parts, fates);
     // Only now: a heading without text of its own may lead sections that have just joined it.
     parts.iter_mut().for_each(|part| prune(document, part, fates));
     parts.retain(|part| !part.pieces.is_empty());
+    parts = joining::join_continuing(document, parts, settings);
     loop {
         let before = parts.len();
-        let least = least_here(&parts_words(&parts, settings), settings);
-        parts = join_short(parts, least);
+        let least = joining::least_here(&joining::parts_words(&parts, settings), settings);
+        parts = joining::join_short(parts, least);
+        // Without a scrap another part may be short beside the others.
         if parts.len() == before {
-            return parts;
+            settle_scraps(&mut parts, fates);
+        }
+        if parts.len() == before {
+            break;
+        }
+    }
+    parts.iter_mut().for_each(|part| show_headings(document, part, fates));
+    parts
+}
+
+/// A heading without text of its own that does not stand above the whole part is shown where it stood, if one below it has text.
+fn show_headings(document: &Document, part: &mut Part, fates: &mut Fates) {
+    let (above, lost): (Vec<usize>, Vec<usize>) = part.owned.iter().partition(|heading| part.path.contains(heading));
+    part.owned = above;
+    for heading in lost {
+        let first = |piece: &Piece| piece.heading.or(piece.blocks.first().copied()).unwrap_or(usize::MAX);
+        let place = part.pieces.iter().position(|piece| first(piece) > heading).unwrap_or(part.pieces.len());
+        part.pieces.insert(place, Piece { heading: Some(heading), blocks: Vec::new(), words: 0 });
+    }
+    let level = |piece: &Piece| piece.heading.and_then(|heading| document.blocks[heading].level()).unwrap_or(0);
+    for place in (1..part.pieces.len()).rev() {
+        let leads = part.pieces.get(place + 1).is_some_and(|next| level(next) > level(&part.pieces[place]));
+        if is_bare(&part.pieces[place], fates) && !leads {
+            let piece = part.pieces.remove(place);
+            piece.heading.into_iter().for_each(|heading| fates[heading] = Some(Fate::Left("heading without text")));
+            part.pieces[place - 1].blocks.extend(piece.blocks);
         }
     }
 }
 
-/// The words of each part as it will be after cutting.
-fn parts_words(parts: &[Part], settings: &Settings) -> Vec<usize> {
-    let pieces = |words: usize| words.div_ceil(settings.most_words).max(1);
-    parts.iter().flat_map(|part| std::iter::repeat_n(part.words / pieces(part.words), pieces(part.words))).collect()
+/// An opening that is longer than everything under headings is no introduction: it is the article.
+fn opening(document: &Document, sections: &[Section], fates: &Fates) -> Option<Part> {
+    let first = sections.first()?.heading;
+    let is_text = |index: &usize| matches!(fates[*index], None | Some(Fate::Related));
+    let blocks: Vec<usize> = (0..first).filter(is_text).collect();
+    let words = blocks.iter().filter(|index| fates[**index].is_none()).map(|index| document.blocks[*index].words).sum();
+    let below: usize = sections.iter().map(|section| section.words).sum();
+    (words > LONGEST_OPENING && words > below).then(|| Part {
+        main: None,
+        path: Vec::new(),
+        level: 1,
+        pieces: vec![Piece { heading: None, blocks, words }],
+        owned: Vec::new(),
+        words,
+        names: Vec::new(),
+        whole: false,
+    })
 }
 
-/// A section is only short beside longer ones: in a list of ten short tips each stands by itself.
-fn least_here(words: &[usize], settings: &Settings) -> usize {
-    let mut words = words.to_vec();
-    words.sort_unstable();
-    let median = words.get(words.len() / 2).copied().unwrap_or(0);
-    settings.least_words.min(median * 6 / 10)
+const LONGEST_OPENING: usize = 150;
+/// Fewer words than this say nothing, whatever stands above them.
+const FEWEST_WORDS: usize = 8;
+
+/// "There are three:" as the last words of a tip leads to sections that are other tips.
+fn settle_lead_ins(document: &Document, parts: &mut Vec<Part>, fates: &mut Fates) {
+    for at in 1..parts.len() {
+        let (before, after) = parts.split_at_mut(at);
+        let (Some(part), Some(next)) = (before.last_mut(), after.first_mut()) else { continue };
+        let leads = part.main.is_some_and(|main| next.path.contains(&main));
+        let Some(piece) = part.pieces.last_mut().filter(|_| leads) else { continue };
+        let Some(last) = piece.blocks.last().copied() else { continue };
+        let block = &document.blocks[last];
+        if fates[last].is_none() && block.is_paragraph() && block.text.ends_with(':') && block.words <= 30 {
+            piece.blocks.pop();
+            piece.words -= block.words;
+            part.words -= block.words;
+            fates[last] = Some(Fate::Left("lead-in to the sections below it"));
+            if part.words == 0 && part.pieces.iter().all(|piece| piece.blocks.is_empty()) {
+                next.owned.append(&mut part.owned);
+                next.owned.extend(part.pieces.drain(..).filter_map(|piece| piece.heading));
+            }
+        }
+    }
+    parts.retain(|part| !part.pieces.is_empty());
+}
+
+/// A part with next to no words is no tip.
+fn settle_scraps(parts: &mut Vec<Part>, fates: &mut Fates) {
+    parts.retain(|part| {
+        let enough = part.words >= FEWEST_WORDS;
+        if !enough {
+            let headings = part.pieces.iter().filter_map(|piece| piece.heading).chain(part.owned.iter().copied());
+            let blocks = part.pieces.iter().flat_map(|piece| piece.blocks.iter().copied());
+            headings.chain(blocks).for_each(|index| fates[index] = Some(Fate::Left("too short for a tip")));
+        }
+        enough
+    });
 }
 
 /// Cuts the undecided blocks at their headings; what stands before the first heading is the introduction.
@@ -99,29 +181,39 @@ fn split(document: &Document, fates: &Fates) -> Vec<Section> {
     sections
 }
 
-/// Leaves out the introduction, conclusions with all below them, and headings without text.
-fn settle_roles(document: &Document, sections: &mut Vec<Section>, fates: &mut Fates) {
+/// Leaves out what stands above the first heading.
+fn settle_introduction(sections: &[Section], fates: &mut Fates) {
     let first = sections.first().map_or(0, |section| section.heading);
-    let body_follows = !sections.is_empty();
-    for fate in fates.iter_mut().take(if body_follows { first } else { 0 }) {
+    for fate in fates.iter_mut().take(first) {
         match fate {
             None => *fate = Some(Fate::Left("introduction")),
             Some(Fate::Related) => *fate = Some(Fate::Left("related reading of the whole article")),
             Some(_) => {}
         }
     }
+}
+
+/// Leaves out sections that lead in, and conclusions with all below them.
+fn settle_roles(document: &Document, sections: &mut Vec<Section>, fates: &mut Fates) {
+    let top = top_level(document, sections);
     let mut closed: Option<u8> = None;
+    let mut seen_body = false;
     sections.retain(|section| {
         let role = headings::role(&document.blocks[section.heading].text);
+        // Inside of another section "Summary" and "Overview" are about that section.
+        let own = section.level <= top || section.path.len() == 1;
         closed = match (closed, role) {
             (Some(level), _) if section.level > level => Some(level),
-            (_, Role::Conclusion) => Some(section.level),
+            (_, Role::Conclusion) if own => Some(section.level),
             _ => None,
         };
         let reason = match role {
             _ if closed.is_some() => "conclusion",
-            Role::Introduction => "introduction",
-            _ => return true,
+            Role::Introduction if own && !seen_body => "introduction",
+            _ => {
+                seen_body |= section.words > 0;
+                return true;
+            }
         };
         for index in std::iter::once(&section.heading).chain(&section.blocks) {
             fates[*index] = Some(Fate::Left(reason));
@@ -130,14 +222,15 @@ fn settle_roles(document: &Document, sections: &mut Vec<Section>, fates: &mut Fa
     });
 }
 
+/// The level of the highest heading that has text under it or below.
+fn top_level(document: &Document, sections: &[Section]) -> u8 {
+    let told = sections.iter().filter(|section| section.words > 0);
+    told.filter_map(|section| section.path.iter().filter_map(|i| document.blocks[*i].level()).min()).min().unwrap_or(1)
+}
+
 /// Makes a part of each section of the two highest levels; deeper ones are pieces of the one above them.
 fn gather(document: &Document, sections: Vec<Section>, fates: &mut Fates) -> Vec<Part> {
-    let top = sections
-        .iter()
-        .filter(|section| section.words > 0)
-        .map(|section| section.path.iter().filter_map(|i| document.blocks[*i].level()).min().unwrap_or(section.level))
-        .min()
-        .unwrap_or(1);
+    let top = top_level(document, &sections);
     let mut parts: Vec<Part> = Vec::new();
     let mut waiting: Vec<usize> = Vec::new();
     let count = sections.len();
@@ -171,11 +264,13 @@ fn gather(document: &Document, sections: Vec<Section>, fates: &mut Fates) -> Vec
 
 /// Settles inner headings with no words under them, and all of a part that holds none.
 fn prune(document: &Document, part: &mut Part, fates: &mut Fates) {
-    let mut empty = |headings: &[usize]| headings.iter().for_each(|heading| fates[*heading] = Some(Fate::Left("heading without text")));
+    let empty = |headings: &[usize], fates: &mut Fates| {
+        headings.iter().for_each(|heading| fates[*heading] = Some(Fate::Left("heading without text")))
+    };
     let pieces = std::mem::take(&mut part.pieces);
     if part.words == 0 {
-        empty(&part.owned);
-        empty(&pieces.iter().filter_map(|piece| piece.heading).collect::<Vec<_>>());
+        empty(&part.owned, fates);
+        empty(&pieces.iter().filter_map(|piece| piece.heading).collect::<Vec<_>>(), fates);
         return;
     }
     let level = |piece: &Piece| piece.heading.and_then(|heading| document.blocks[heading].level()).unwrap_or(0);
@@ -183,8 +278,8 @@ fn prune(document: &Document, part: &mut Part, fates: &mut Fates) {
     for (place, piece) in pieces.into_iter().enumerate() {
         let leads = levels.get(place + 1).is_some_and(|next| *next > levels[place]);
         match part.pieces.last_mut() {
-            Some(before) if piece.words == 0 && !leads => {
-                empty(&piece.heading.into_iter().collect::<Vec<_>>());
+            Some(before) if is_bare(&piece, fates) && !leads => {
+                empty(&piece.heading.into_iter().collect::<Vec<_>>(), fates);
                 before.blocks.extend(piece.blocks);
             }
             _ => part.pieces.push(piece),
@@ -192,116 +287,27 @@ fn prune(document: &Document, part: &mut Part, fates: &mut Fates) {
     }
 }
 
+/// Whether nothing but related reading stands under a heading.
+fn is_bare(piece: &Piece, fates: &Fates) -> bool {
+    piece.blocks.iter().all(|index| fates[*index] == Some(Fate::Related))
+}
+
 fn part(section: Section, owned: Vec<usize>) -> Part {
     let piece = Piece { heading: Some(section.heading), blocks: section.blocks, words: section.words };
-    Part { main: Some(section.heading), path: section.path, level: section.level, words: section.words, pieces: vec![piece], owned }
+    Part {
+        main: Some(section.heading),
+        names: vec![section.heading],
+        path: section.path,
+        level: section.level,
+        words: section.words,
+        pieces: vec![piece],
+        owned,
+        whole: false,
+    }
 }
 
 /// Whether a section stands under the same heading as the part, or under the part itself.
 fn is_under(part: &Part, section: &Section) -> bool {
     let shared = part.path.iter().zip(&section.path).take_while(|(a, b)| a == b).count();
     shared + 1 >= part.path.len() && shared > 0
-}
-
-/// Joins sections whose heading only makes sense with the one above or before it.
-fn join_dependent(document: &Document, parts: Vec<Part>) -> Vec<Part> {
-    let keys: Vec<(u8, String)> = parts.iter().map(|part| (part.level, heading_key(document, part))).collect();
-    let mut times: HashMap<&(u8, String), usize> = HashMap::new();
-    for key in &keys {
-        *times.entry(key).or_insert(0) += 1;
-    }
-    let mut joined: Vec<Part> = Vec::with_capacity(parts.len());
-    let mut last = 0;
-    for (place, part) in parts.into_iter().enumerate() {
-        let same = keys[last] == keys[place];
-        match joined.last_mut() {
-            Some(before) if depends(document, before, &part, times[&keys[place]], same) => absorb(before, part),
-            _ => {
-                joined.push(part);
-                last = place;
-            }
-        }
-    }
-    joined
-}
-
-fn heading_key(document: &Document, part: &Part) -> String {
-    part.main.map(|main| words::key(headings::bare(&document.blocks[main].text))).unwrap_or_default()
-}
-
-/// `repeated` is how often the part's heading stands on its level, `same` whether it is that of the one before.
-fn depends(document: &Document, before: &Part, part: &Part, repeated: usize, same: bool) -> bool {
-    let (Some(before_main), Some(main)) = (before.main, part.main) else { return false };
-    let heading = &document.blocks[main].text;
-    let dependent = headings::is_dependent(heading);
-    if part.path.contains(&before_main) {
-        return dependent || repeated > 1;
-    }
-    let same_place = part.level == before.level && part.path[..part.path.len() - 1] == before.path[..before.path.len() - 1];
-    if !same_place || same {
-        return false;
-    }
-    let closes = headings::label(heading).is_some_and(|(label, _)| headings::closes_pair(&label));
-    let opened = || headings::label(&document.blocks[before_main].text).is_some_and(|(label, _)| headings::opens_pair(&label));
-    (closes && opened()) || (repeated > 1 && (dependent || closes)) || (repeated > 2 && words::count(heading) <= 4)
-}
-
-fn absorb(before: &mut Part, part: Part) {
-    before.words += part.words;
-    before.pieces.extend(part.pieces);
-    before.owned.extend(part.owned);
-}
-
-/// Joins short parts: with the next of their place, else with the one before, else with whatever is next.
-fn join_short(parts: Vec<Part>, least: usize) -> Vec<Part> {
-    let mut done: Vec<Part> = Vec::with_capacity(parts.len());
-    let mut rest: VecDeque<Part> = parts.into();
-    while let Some(part) = rest.pop_front() {
-        if part.words >= least {
-            done.push(part);
-            continue;
-        }
-        let next = rest.pop_front();
-        match (done.last_mut(), next) {
-            // The joined one is looked at again, in case it is still short.
-            (_, Some(next)) if follows(&part, &next) => rest.push_front(forward(part, next)),
-            (Some(before), next) if next.is_none() || same_parent(before, &part) => {
-                absorb(before, part);
-                if let Some(next) = next {
-                    rest.push_front(next);
-                }
-            }
-            (_, Some(next)) => rest.push_front(forward(part, next)),
-            (_, None) => done.push(part),
-        }
-    }
-    done
-}
-
-/// Whether the next part stands beside this one or under it.
-fn follows(part: &Part, next: &Part) -> bool {
-    part.main.is_some_and(|main| next.path.contains(&main)) || (next.level == part.level && same_parent(part, next))
-}
-
-fn same_parent(before: &Part, part: &Part) -> bool {
-    let parent = &part.path[..part.path.len().saturating_sub(1)];
-    before.path.starts_with(parent)
-}
-
-/// Joins a short part to the next one; the longer of the two says what it is about. A short lead-in above its own
-/// subsection gives up its heading.
-fn forward(mut part: Part, mut next: Part) -> Part {
-    let leads_in = part.main.is_some_and(|main| next.path.contains(&main));
-    if leads_in {
-        part.owned.extend(part.pieces.iter_mut().filter_map(|piece| piece.heading.take()));
-        part.owned.extend(next.pieces.first_mut().and_then(|piece| piece.heading.take()).filter(|heading| next.main == Some(*heading)));
-    }
-    if next.words > part.words || leads_in {
-        part.main = next.main;
-        part.path = next.path;
-    }
-    part.words += next.words;
-    part.pieces.extend(next.pieces);
-    part.owned.extend(next.owned);
-    part
 }

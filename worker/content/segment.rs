@@ -33,6 +33,8 @@ impl Default for Settings {
 pub struct Segment {
     /// The headings above it and its own, highest first.
     pub heading_path: Vec<String>,
+    /// The headings of the short sections that it was joined of, when there is more than one.
+    pub names: Vec<String>,
     /// The id of its heading, if the source gives one.
     pub anchor: Option<String>,
     /// Which piece of an over-long section it is (from 1), and of how many.
@@ -58,9 +60,9 @@ pub struct LeftOut {
     pub text: String,
     /// Why it was left out.
     pub reason: String,
-    /// Which block it is.
+    /// Which block it is; nothing for what the page shows besides.
     #[serde(skip)]
-    pub block: usize,
+    pub block: Option<usize>,
 }
 
 /// The outcome of segmenting.
@@ -134,6 +136,8 @@ fn alone(document: &Document, fates: &Fates, head: &Head, settings: &Settings) -
         level: 1,
         words: count,
         owned,
+        names: Vec::new(),
+        whole: true,
         pieces: vec![Piece { heading: None, blocks: with_related, words: count }],
     })
 }
@@ -142,6 +146,9 @@ fn looked_for(format: Format) -> &'static str {
     match format {
         Format::Markdown => {
             "headings were looked for as lines that begin with #, lines underlined with = or -, and short paragraphs all in bold, each with text under it"
+        }
+        Format::Html | Format::WordPress | Format::Feed => {
+            "headings were looked for as h1 to h6 and as short paragraphs all in bold, in what was taken for the page's article"
         }
         Format::Text => {
             "headings were looked for as short lines of their own that begin with a capital and do not end with a full stop, each with text under it"
@@ -159,6 +166,7 @@ fn finish(document: &Document, fates: &Fates, references: &References, piece: cu
     });
     Segment {
         heading_path: piece.path.iter().map(|index| block(index).text.clone()).collect(),
+        names: piece.names.iter().map(|index| block(index).text.clone()).collect(),
         anchor,
         piece: piece.number,
         words: body.iter().map(|index| block(index).words).sum(),
@@ -183,8 +191,15 @@ pub fn fingerprint<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 fn left_out(document: &Document, fates: &Fates, segments: &[Segment]) -> Vec<LeftOut> {
     let mut placed = vec![false; document.blocks.len()];
     segments.iter().flat_map(|segment| &segment.blocks).for_each(|index| placed[*index] = true);
-    let open = (0..document.blocks.len()).filter(|index| !placed[*index]);
-    open.map(|index| {
+    let mut asides = document.asides.iter().peekable();
+    let mut left_out = Vec::new();
+    for (index, placed) in placed.into_iter().chain([true]).enumerate() {
+        while let Some(aside) = asides.next_if(|aside| aside.before <= index) {
+            left_out.push(LeftOut { text: aside.text.clone(), reason: aside.reason.to_owned(), block: None });
+        }
+        if placed {
+            continue;
+        }
         let block = &document.blocks[index];
         let reason = match fates[index] {
             Some(Fate::Left(reason)) => reason,
@@ -192,7 +207,7 @@ fn left_out(document: &Document, fates: &Fates, segments: &[Segment]) -> Vec<Lef
             Some(Fate::Related) => "related reading of the whole article",
             None => signs::page_part(&block.text, block.words).unwrap_or("outside the sections"),
         };
-        LeftOut { text: block.text.clone(), reason: reason.to_owned(), block: index }
-    })
-    .collect()
+        left_out.push(LeftOut { text: block.text.clone(), reason: reason.to_owned(), block: Some(index) });
+    }
+    left_out
 }

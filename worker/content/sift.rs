@@ -5,7 +5,7 @@
 
 use super::document::{Block, Document, Format, Kind};
 use super::headings::{self, Role};
-use super::{references, signs, words};
+use super::{openings, references, signs, words};
 use std::collections::HashMap;
 
 /// What becomes of a block that is not simply text of the article.
@@ -62,6 +62,9 @@ fn settle_kinds(blocks: &[Block], fates: &mut Fates) {
         let fate = match block.kind {
             Kind::Image => Fate::Left("image"),
             Kind::Break => Fate::Left("line between parts"),
+            Kind::Html if block.text.starts_with(['{', ':']) || block.text.starts_with("import ") || block.text.starts_with("export ") => {
+                Fate::Left("mark of the site's generator")
+            }
             Kind::Html => Fate::Left("HTML of the page"),
             Kind::Footnote { .. } => Fate::Reference,
             _ => continue,
@@ -73,6 +76,11 @@ fn settle_kinds(blocks: &[Block], fates: &mut Fates) {
 fn settle_related(blocks: &[Block], fates: &mut Fates) {
     for (index, block) in blocks.iter().enumerate() {
         if fates[index].is_some() || !block.is_paragraph() {
+            continue;
+        }
+        if openings::points_elsewhere(&block.text, block.words) {
+            let linked = block.links.iter().any(|link| link.url.contains("://"));
+            fates[index] = Some(if linked { Fate::Related } else { Fate::Left("pointer to another page") });
             continue;
         }
         let Some(rest) = signs::related(&block.text) else { continue };
@@ -214,17 +222,24 @@ struct Open {
 /// What stands under a heading, up to the next one of its level.
 #[derive(Default)]
 struct Below {
+    /// Words down to the next heading of its level.
     prose: usize,
+    /// Words down to the next heading of any level.
+    own: usize,
 }
 
 fn below(document: &Document, sources: &[bool], fates: &Fates, at: usize, level: u8) -> Below {
     let mut below = Below::default();
+    let mut inside = false;
     for (index, block) in document.blocks.iter().enumerate().skip(at + 1) {
         if block.level().is_some_and(|other| other <= level) || below.prose > 400 {
             break;
         }
+        inside |= block.level().is_some();
         if fates[index].is_none() && block.level().is_none() && !sources[index] {
-            below.prose += block.words.saturating_sub(link_words(block));
+            let words = block.words.saturating_sub(link_words(block));
+            below.prose += words;
+            below.own += if inside { 0 } else { words };
         }
     }
     below
@@ -232,8 +247,10 @@ fn below(document: &Document, sources: &[bool], fates: &Fates, at: usize, level:
 
 /// Whether a heading opens a part that is left out, goes on with one, or returns to the article.
 fn next_open(open: Option<Open>, role: Role, level: u8, below: &Below, format: Format) -> Option<Open> {
-    let inside = open.is_some_and(|open| format == Format::Markdown && level > open.level);
+    let inside = open.is_some_and(|open| format.marks_headings() && level > open.level);
     match role {
+        // A page's lists hold no running text; a section that does only has such a name.
+        Role::Page("list of other pages" | "navigation or sharing" | "table of contents") if below.own >= 60 => None,
         Role::References | Role::Page(_) => Some(Open { role, level }),
         Role::Links if below.prose < 60 => Some(Open { role, level }),
         _ if inside => open,
@@ -266,7 +283,7 @@ fn end_reason(block: &Block) -> &'static str {
 fn settle_loose_references(document: &Document, is_source: &[bool], fates: &mut Fates) {
     let blocks = &document.blocks;
     let is_text = |i: usize, b: &Block| b.is_paragraph() && b.words >= 12 && !is_source[i] && !references::may_be_reference(&b.text);
-    let is_heading = |b: &Block| b.level().is_some() && document.format == Format::Markdown;
+    let is_heading = |b: &Block| b.level().is_some() && document.format.marks_headings();
     let last_text = blocks.iter().enumerate().rev().find(|(i, b)| fates[*i].is_none() && (is_text(*i, b) || is_heading(b)));
     let start = last_text.map_or(0, |(index, _)| index + 1);
     let can_hold =

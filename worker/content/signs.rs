@@ -4,7 +4,7 @@
 //! narrow on purpose: a paragraph of real text must never match. Called by the readers, `head` and `sift`.
 
 use super::phrases::phrases;
-use super::{dates, words};
+use super::{buttons, dates, openings, words};
 
 /// Whether a line has the shape of a heading: short, begins like a sentence, does not end like one.
 pub(crate) fn is_heading_shaped(text: &str) -> bool {
@@ -126,17 +126,20 @@ pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
     if count <= 60 && (seen.boxed || seen.asks && is_sign_up(&text.to_lowercase())) {
         return Some("sign-up box");
     }
-    if seen.notice {
+    if seen.notice || openings::is_notice(text) {
         return Some("publisher's notice");
     }
     if count > 40 {
         return None;
     }
+    if seen.comments {
+        return Some("call for comments");
+    }
     let lower = text.to_lowercase();
     if seen.rights || lower.starts_with('©') || lower.starts_with("copyright ©") {
         return Some("copyright line");
     }
-    if (count <= 8 && is_button(&lower)) || is_menu(text) {
+    if (count <= 8 && buttons::is_button(&lower)) || buttons::is_menu(text) {
         return Some("navigation or sharing");
     }
     (count <= 16 && (seen.agency || is_caption(text, &lower))).then_some("caption")
@@ -144,7 +147,7 @@ pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
 
 /// A sentence that asks for an address or a subscription.
 fn is_sign_up(lower: &str) -> bool {
-    let asks: [(&str, &[&str]); 12] = [
+    let asks: [(&str, &[&str]); 29] = [
         ("sign up", &["newsletter", "inbox", "email", "e-mail", "waitlist", "updates", "for free", "our "]),
         ("subscribe", &["newsletter", "inbox", "email", "e-mail", "updates", "our ", "channel", "blog", "now", "today", "podcast"]),
         ("submit your email", &[""]),
@@ -157,141 +160,26 @@ fn is_sign_up(lower: &str) -> bool {
         ("get the latest", &["inbox", "newsletter", "email"]),
         ("follow us on", &[""]),
         ("download our", &["app", "guide", "ebook", "e-book", "checklist"]),
+        ("download my", &["guide", "ebook", "checklist", "pdf", "template", "free"]),
+        ("download the free", &[""]),
+        ("download your free", &[""]),
+        ("get your free", &[""]),
+        ("grab your free", &[""]),
+        ("grab my free", &[""]),
+        ("leave a comment", &[""]),
+        ("leave me a comment", &[""]),
+        ("let me know in the comments", &[""]),
+        ("let us know in the comments", &[""]),
+        ("thanks for reading", &[""]),
+        ("thank you for reading", &[""]),
+        ("book an appointment", &["with us", "with our", "with me", "online", "today"]),
+        ("book a consultation", &["with us", "with our", "with me", "online", "today"]),
+        ("book your", &["consultation", "session", "with us", "with our"]),
+        ("schedule your", &["consultation", "session", "with us", "with our"]),
+        ("follow me on", &[""]),
     ];
     let mut sentences = lower.split(['.', '!', '?', '\n', ':']).map(str::trim);
     sentences.any(|s| asks.iter().any(|(verb, nouns)| s.starts_with(verb) && nouns.iter().any(|noun| s.contains(noun))))
-}
-
-#[expect(clippy::too_many_lines, reason = "one list of words")]
-fn is_button(lower: &str) -> bool {
-    let key = words::key(lower);
-    let exact = [
-        "share",
-        "share this",
-        "share this article",
-        "share this post",
-        "share on facebook",
-        "share on twitter",
-        "share on pinterest",
-        "share on x",
-        "share on linkedin",
-        "tweet",
-        "pin",
-        "pin it",
-        "facebook",
-        "twitter",
-        "pinterest",
-        "instagram",
-        "linkedin",
-        "whatsapp",
-        "youtube",
-        "email this",
-        "print",
-        "print this",
-        "copy link",
-        "save",
-        "skip to content",
-        "skip to main content",
-        "menu",
-        "main menu",
-        "home",
-        "search",
-        "close",
-        "toggle navigation",
-        "back to top",
-        "top",
-        "previous",
-        "next",
-        "previous post",
-        "next post",
-        "previous article",
-        "next article",
-        "older posts",
-        "newer posts",
-        "load more",
-        "show more",
-        "log in",
-        "login",
-        "log out",
-        "sign in",
-        "sign up",
-        "register",
-        "subscribe",
-        "subscribe now",
-        "newsletter",
-        "cart",
-        "shop",
-        "blog",
-        "about",
-        "about us",
-        "contact",
-        "contact us",
-        "privacy policy",
-        "privacy",
-        "terms of service",
-        "terms of use",
-        "terms",
-        "cookie policy",
-        "cookie settings",
-        "accept cookies",
-        "accept all",
-        "advertisement",
-        "sponsored",
-        "ad",
-        "leave a comment",
-        "leave a reply",
-        "no comments",
-        "comments",
-        "post a comment",
-        "continue reading",
-        "read more",
-        "learn more",
-        "submit",
-        "get started",
-        "download",
-        "listen",
-        "faqs",
-        "careers",
-        "press",
-        "sitemap",
-        "uncategorized",
-        "jump to recipe",
-        "print recipe",
-        "jump to section",
-        "in this article",
-        "table of contents",
-        "contents",
-        "share via",
-        "follow us",
-        "like this",
-    ];
-    let counted = key.split_once(' ').is_some_and(|(n, rest)| {
-        n.bytes().all(|b| b.is_ascii_digit()) && matches!(rest, "shares" | "comments" | "likes" | "views" | "comment" | "share" | "tweets")
-    });
-    let labelled = [
-        "posted in",
-        "filed under",
-        "tagged",
-        "tags:",
-        "categories:",
-        "category:",
-        "posted under",
-        "share:",
-        "share this:",
-        "previous:",
-        "next:",
-        "image credit",
-        "photo credit",
-    ];
-    exact.contains(&key.as_str()) || counted || labelled.iter().any(|label| lower.starts_with(label))
-}
-
-/// "Home | About | Blog": three or more short parts between bars or arrows.
-fn is_menu(text: &str) -> bool {
-    ['|', '»', '›', '>', '•', '·'].iter().filter(|bar| text.contains(**bar)).any(|bar| {
-        let parts: Vec<&str> = text.split(*bar).map(str::trim).filter(|part| !part.is_empty()).collect();
-        parts.len() >= 3 && parts.iter().all(|part| words::count(part) <= 4 && !part.ends_with('.'))
-    })
 }
 
 /// Words under an image: marked as such, or the description of a person in a picture.

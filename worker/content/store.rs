@@ -1,13 +1,19 @@
 //! Articles, segments and tips in Postgres.
 //!
-//! Owns the tables series, articles, article_revisions, segments, tips and tip_revisions (and makes a series' topic with
-//! it). Free functions over the caller's transaction. Called by `cli` and `demo`; campaigns read the tables.
+//! Owns the tables series, articles, article_revisions, segments, segment_overlaps, tips and tip_revisions (and makes a
+//! series' topic with it). Free functions over the caller's transaction. Called by `cli` and `demo`; campaigns read the tables.
 
+mod append;
 mod import;
+mod overlaps;
+mod reimport;
+mod report;
 mod tips;
 
-pub use import::{ImportError, Imported, import};
-pub use tips::{Edit, Place, TipError, TipRow, TipText, approve, drafts, edit, list, move_to, retire, show};
+pub use import::{ImportError, Imported, import, preview};
+pub use overlaps::declare_new;
+pub use report::{Counts, Kind, Line, Report};
+pub use tips::{Edit, Place, TipError, TipRow, TipText, approve, drafts, edit, list, move_to, retire, show, show_revision};
 
 use crate::base::time::to_db;
 use jiff::Timestamp;

@@ -4,7 +4,7 @@
 //! becomes "Gallstones as a cause of back pain". No language model: words are counted. Called by `compose`.
 
 use super::document::Document;
-use super::{headings, words};
+use super::{headings, vocabulary, words};
 use std::collections::{HashMap, HashSet};
 
 /// The longest subject.
@@ -29,9 +29,11 @@ impl Naming {
         Naming { title: title.to_owned(), topic, topic_words, forms, used: HashMap::new() }
     }
 
-    /// The subject of a segment with this heading path; `piece` tells apart what an over-long section was cut into.
-    pub(crate) fn subject(&mut self, path: &[String], piece: Option<(usize, usize)>) -> String {
+    /// The subject of a segment with this heading path, or made of sections with these `names`; `piece` tells apart what
+    /// an over-long section was cut into.
+    pub(crate) fn subject(&mut self, path: &[String], names: &[String], piece: Option<(usize, usize)>) -> String {
         let named = match path.split_last() {
+            Some((_, above)) if names.len() > 1 => self.together(names, above).unwrap_or_else(|| self.name(&path[path.len() - 1], above)),
             Some((heading, above)) => self.name(heading, above),
             None => shorten(&self.calm(&self.title), LONGEST),
         };
@@ -48,9 +50,9 @@ impl Naming {
         if !self.says_too_little(&heading) {
             return heading;
         }
-        let parent = above.iter().rev().map(|above| self.calm(headings::bare(above))).find(|above| can_be_context(above));
+        let parent = above.iter().rev().find_map(|above| self.as_context(above));
         let context =
-            parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(shorten(&self.calm(&self.title), 45)));
+            parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(self.title_as_context(&heading)));
         if words::count(&heading) == 0 {
             return context.unwrap_or_default();
         }
@@ -61,6 +63,38 @@ impl Naming {
             ]),
             None => heading,
         }
+    }
+
+    /// Two short sections in one: "Heat and cold"; of more than two, what stands above them.
+    fn together(&self, names: &[String], above: &[String]) -> Option<String> {
+        let parent = above.last().and_then(|above| self.as_context(above)).filter(|parent| !self.says_too_little(parent));
+        let clauses: Vec<String> = names.iter().map(|name| self.calm(clause(headings::bare(name)))).collect();
+        let telling = clauses.iter().all(|name| !self.says_too_little(name) && !name.ends_with(['?', '!', '.']) && !name.contains(" and "));
+        let listed = match &clauses[..] {
+            [first, second] => format!("{first} and {}", self.lower_first(second)),
+            [first, second, third] => format!("{first}, {} and {}", self.lower_first(second), self.lower_first(third)),
+            _ => return parent,
+        };
+        let alone = Some(listed.clone()).filter(|listed| telling && fits(listed));
+        let context = above.iter().rev().find_map(|above| self.as_context(above)).or_else(|| self.topic.as_deref().map(upper_first));
+        let told =
+            || context.filter(|context| !says(&listed, context)).map(|context| format!("{context}: {listed}")).filter(|told| fits(told));
+        alone.or(parent).or_else(told)
+    }
+
+    /// A heading above as what another one is about: its first clause, when that says something.
+    fn as_context(&self, heading: &str) -> Option<String> {
+        let whole = self.calm(headings::bare(heading));
+        let short = clause(&whole).to_owned();
+        let either = if whole.contains(": ") { [short, whole] } else { [whole, short] };
+        either.into_iter().find(|heading| can_be_context(heading))
+    }
+
+    /// The whole title where there is room for it, else its beginning.
+    fn title_as_context(&self, heading: &str) -> String {
+        let title = self.calm(&self.title);
+        let whole = title.trim_end_matches(['?', '!', '.']);
+        if fits(&format!("{whole}: {heading}")) { whole.to_owned() } else { shorten(&title, 45) }
     }
 
     /// "The cause: Gallstones": the label says how the rest stands to the article's subject.
@@ -91,7 +125,7 @@ impl Naming {
     /// A heading with one telling word or none, unless that word is the article's subject.
     fn says_too_little(&self, heading: &str) -> bool {
         let tokens = words::tokens(heading);
-        let telling: Vec<&String> = tokens.iter().filter(|t| !words::is_empty_word(t) && !headings::is_general(t)).collect();
+        let telling: Vec<&String> = tokens.iter().filter(|t| !words::is_empty_word(t) && !vocabulary::is_general(t)).collect();
         let on_topic = telling.iter().any(|t| self.topic_words.contains(t));
         headings::is_dependent(heading)
             || headings::role(heading) != headings::Role::Body
@@ -112,12 +146,16 @@ impl Naming {
         upper_first(&calmed.collect::<Vec<_>>().join(" "))
     }
 
-    /// A lower-case first letter, where the article itself writes the word so.
+    /// A lower-case first letter, where the article itself writes the word so and the rest is no title with capitals.
     fn lower_first(&self, text: &str) -> String {
+        let mut others = text.split_whitespace().skip(1).filter(|word| word.starts_with(char::is_alphabetic)).peekable();
+        if others.peek().is_none() || others.any(|word| word.starts_with(char::is_uppercase) && word.chars().count() > 3) {
+            return text.to_owned();
+        }
         let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '-' || *c == '\'').collect();
         let lower = word.to_lowercase();
         let common =
-            self.forms.contains(&lower) || !self.forms.contains(&word) || words::is_empty_word(&lower) || headings::is_general(&lower);
+            self.forms.contains(&lower) || !self.forms.contains(&word) || words::is_empty_word(&lower) || vocabulary::is_general(&lower);
         if common && word.chars().skip(1).all(|c| !c.is_uppercase()) && word != "I" { lower + &text[word.len()..] } else { text.to_owned() }
     }
 
@@ -128,7 +166,11 @@ impl Naming {
             return subject;
         }
         let number = *times;
-        let parent = path.len().checked_sub(2).map(|at| headings::bare(&path[at]).to_owned()).filter(|_| number == 2);
+        let parent = path
+            .len()
+            .checked_sub(2)
+            .map(|at| headings::bare(&path[at]).to_owned())
+            .filter(|parent| number == 2 && !says(&subject, parent));
         let other = parent.map(|parent| format!("{parent}: {}", self.lower_first(&subject))).filter(|other| fits(other));
         let other = other.filter(|other| !self.used.contains_key(&words::key(other)));
         let ending = format!(" ({number})");
@@ -147,7 +189,8 @@ fn forms(document: &Document) -> HashSet<String> {
             break;
         }
         seen += block.text.len();
-        let words = block.text.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '\''));
+        let written = block.text.split_whitespace().filter(|word| !word.contains("://") && !word.contains('@') && !word.contains("www."));
+        let words = written.flat_map(|word| word.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '\'')));
         forms.extend(words.take(20_000).filter(|word| !word.is_empty()).map(str::to_owned));
     }
     forms
@@ -155,6 +198,11 @@ fn forms(document: &Document) -> HashSet<String> {
 
 /// What the article is about: the longest run of telling words of its title that the text itself repeats.
 fn topic(title: &str, document: &Document, forms: &HashSet<String>) -> Option<String> {
+    // A short title without a general word in it is what the article is about.
+    let whole: Vec<&str> = title.split_whitespace().collect();
+    if let Some(phrase) = phrase(&whole, forms).filter(|_| whole.len() <= 3 && !title.contains([':', '|', '?', '!', '('])) {
+        return Some(phrase);
+    }
     let corpus = corpus(document);
     let mut best: Option<(usize, usize, String)> = None;
     for run in title.split([':', '|', ',', '–', '—', '?', '(', ')', '.', '!']) {
@@ -179,14 +227,14 @@ fn topic(title: &str, document: &Document, forms: &HashSet<String>) -> Option<St
 fn leads_to_noun(before: &[&str]) -> bool {
     let Some(last) = before.last().map(|word| words::key(word)) else { return true };
     matches!(last.as_str(), "of" | "with" | "is" | "about" | "for" | "from" | "to" | "on" | "the" | "a" | "an" | "your" | "and")
-        || headings::is_general(&last)
+        || vocabulary::is_general(&last)
 }
 
 /// A run of words that can be a subject: no empty word in it, no general word at its ends.
 fn phrase(tokens: &[&str], forms: &HashSet<String>) -> Option<String> {
     let keys: Vec<String> = tokens.iter().map(|token| words::key(token)).collect();
     let empty = keys.iter().any(|key| key.is_empty() || words::is_empty_word(key) || key.bytes().all(|b| b.is_ascii_digit()));
-    let edges = [keys.first()?, keys.last()?].iter().any(|key| headings::is_general(key));
+    let edges = [keys.first()?, keys.last()?].iter().any(|key| vocabulary::is_general(key));
     if empty || edges {
         return None;
     }
@@ -215,6 +263,12 @@ fn corpus(document: &Document) -> String {
 /// A heading that says something by itself and leaves room for another.
 fn can_be_context(heading: &str) -> bool {
     !headings::is_dependent(heading) && headings::role(heading) == headings::Role::Body && heading.chars().count() <= 45
+}
+
+/// "Savings: Where they go" gives "Savings".
+fn clause(heading: &str) -> &str {
+    let end = [": ", " – ", " — ", " - ", " ("].iter().filter_map(|mark| heading.find(mark)).min();
+    end.filter(|at| *at >= 4).map_or(heading, |at| heading[..at].trim())
 }
 
 /// Whether the words of a phrase stand in a text, side by side.

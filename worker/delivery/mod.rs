@@ -25,6 +25,7 @@ pub mod relay;
 pub mod render;
 pub mod reply;
 pub mod transactional;
+pub mod versions;
 
 use jiff::civil::Date;
 

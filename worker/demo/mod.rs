@@ -17,7 +17,7 @@ mod summary;
 mod waitlist;
 mod weeks;
 
-use crate::base::clock::ManualClock;
+use crate::base::{clock::ManualClock, postgres::Fetch};
 use anyhow::anyhow;
 use folder::Folder;
 use jiff::{SignedDuration, Timestamp};
@@ -38,6 +38,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// Where Postgres' programs are; none: searched.
     pub bin_folder: Option<PathBuf>,
+    /// Whether npm may bring them.
+    pub fetch: Fetch,
     /// How many weeks to turn the clock through.
     pub weeks: u32,
     /// How many subscribers there are to be; none: 300 at first, and no more later.

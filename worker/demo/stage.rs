@@ -114,7 +114,7 @@ async fn database(folder: &Folder, options: &Options, screen: &Screen) -> anyhow
     let key_file = folder.dkim_key();
     // Beside the start of the server: on a small machine both take a second.
     let key = tokio::task::spawn_blocking(move || dkim::make_key(&key_file));
-    let wanted = postgres::Options { bin_folder: options.bin_folder.clone(), ..postgres::Options::default() };
+    let wanted = postgres::Options { bin_folder: options.bin_folder.clone(), fetch: options.fetch, ..postgres::Options::default() };
     let server = EmbeddedPostgres::start(&folder.postgres(), &wanted).await.map_err(for_the_demo)?;
     server.ensure_database(DATABASE).await?;
     let db = database::connect(&server.url(DATABASE), 8).await?;
@@ -131,6 +131,11 @@ fn for_the_demo(error: PostgresError) -> anyhow::Error {
     match error {
         PostgresError::NotFound { looked, remedy } => {
             anyhow!("no Postgres was found (looked in {looked}): install it with `{remedy}`; it need not run")
+        }
+        PostgresError::NotFetched { said, instead, remedy } => {
+            anyhow!(
+                "no Postgres was found, and npm could not fetch one: {said}; install it with `{remedy}` (it need not run), or {instead}"
+            )
         }
         error => error.into(),
     }

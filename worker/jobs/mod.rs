@@ -4,6 +4,7 @@
 //! `queue` wires apalis and supervises it, `tick` enqueues what the clock demands, `process` is a worker's life; each job has a
 //! small function here or a file of its own. A job may run twice, late or in two places: what is to be done stands in our tables.
 
+mod feeds;
 mod process;
 mod prune;
 mod queue;
@@ -14,13 +15,13 @@ pub use process::{is_idle, run, run_until_idle};
 pub use sweep::{plan, sweep};
 
 use crate::{
-    base::{address::EmailAddress, clock::Clock, config::Config, database::Db, keys::Keyring, wake::Job},
+    base::{address::EmailAddress, clock::Clock, config::Config, database::Db, fetch::reach::Reach, keys::Keyring, wake::Job},
     delivery::{
         dkim::Signer,
         message::Mailbox,
         pump::{Bell, Outlet, Setup},
         relay::{Relay, RelayUrl},
-        render::{Site, Templates},
+        versions::Versions,
     },
     people,
     signup::{self, Desk},
@@ -41,6 +42,9 @@ pub struct App {
     pub setup: Arc<Setup>,
     /// Wakes the pump's feeder.
     pub bell: Bell,
+    /// Where feeds may be fetched from.
+    pub reach: Reach,
+    rota: Arc<feeds::Rota>,
 }
 
 impl App {
@@ -83,13 +87,14 @@ impl App {
             site_url: config.site.url.clone(),
             from,
             return_path,
-            templates: Templates::load(Site::of(&config.site)?)?,
+            templates: Versions::of(&config)?,
             signer,
             outlets,
             random: Mutex::new(ChaCha8Rng::from_seed(seed)),
             name: format!("{}-{}", host(), std::process::id()),
         };
-        Ok(Self { config, setup: Arc::new(setup), bell: Bell::default() })
+        let rota = Arc::new(feeds::Rota::new(&config));
+        Ok(Self { config, setup: Arc::new(setup), bell: Bell::default(), reach: Reach::public(), rota })
     }
 
     /// What sign-ups are tended with.
@@ -127,6 +132,7 @@ pub async fn handle(app: &App, job: Job) -> anyhow::Result<()> {
             people::stop::refused(pool, &app.setup.keyring, period, delivery_id, now).await?;
         }
         Job::AdvanceWaitlist { program_id } => sweep::advance_waitlist(app, program_id).await?,
+        Job::ImportFeeds => feeds::bring_in(app).await?,
         Job::Prune => {
             prune::prune(app, now).await?;
             // What nobody confirmed on a waitlist first: whoever asked for nothing else is forgotten with it.

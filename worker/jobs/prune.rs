@@ -1,8 +1,8 @@
-//! What is deleted when its time has come: deliveries of months too old to be kept, and in the queue's tables, which nothing else prunes,
+//! What is deleted when its time has come: deliveries of months too old to be kept, versions of templates that no edition has, and in the queue's tables, which nothing else prunes,
 //! ended jobs older than a while, then workers unseen for a day that no job names.
 
 use super::App;
-use crate::campaigns::retention;
+use crate::{campaigns::retention, delivery::versions};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{PgPool, postgres::types::PgInterval};
 use std::time::Duration;
@@ -15,6 +15,7 @@ pub(super) async fn prune(app: &App, now: Timestamp) -> anyhow::Result<()> {
     for month in retention::forget(&mut *pool.acquire().await?, keep, now).await? {
         tracing::info!(%month, "the deliveries of a month are no longer kept, only their counts");
     }
+    versions::store::prune(&mut *pool.acquire().await?, now).await?;
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! The sweep: what time alone makes due. Campaigns open their next edition, the dead are buried, sign-ups are reminded of or end,
-//! waitlists go on and everyone is told of an opening, what is done is finished.
+//! waitlists go on and everyone is told of an opening, feeds are looked at, what is done is finished.
 //!
 //! Every statement claims what it changes, so that any number of sweeps may run at once.
 
-use super::App;
+use super::{App, feeds};
 use crate::{
     base::{
         time::{civil_to_db, period_of},
@@ -11,29 +11,35 @@ use crate::{
     },
     campaigns::{
         broadcast::{self, Terms},
-        due, planning,
+        due, planning, preflight,
         states::Late,
     },
-    delivery::{ledger::lease, pump},
+    delivery::{
+        ledger::lease,
+        pump::{self, letter::Letters},
+    },
     signup::tend,
     waitlist::opening,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
+use std::sync::Arc;
 
 /// Opens what is due and has it planned, settles what the dead left, finishes what is done.
 pub async fn sweep(app: &App) -> anyhow::Result<()> {
     let now = app.setup.clock.now();
     let mut conn = app.setup.db.pool.acquire().await?;
     pump::check_clocks(&app.setup, &mut conn).await?;
+    look_at_templates(app).await;
     let tips = tend_tips(app, &mut conn, now).await;
     drop(conn);
     let signups = tend::sweep(&app.desk(), now).await;
     // Whatever befell the others: an offer that ran out holds a seat until somebody looks.
     let waitlists = tend_waitlists(app, now).await;
     let news = announce(app, now).await;
+    let feeds = feeds::wake(app, now).await;
     app.bell.ring();
-    let mut errors = [tips, signups.map_err(Into::into), waitlists, news].into_iter().filter_map(Result::err);
+    let mut errors = [tips, signups.map_err(Into::into), waitlists, news, feeds].into_iter().filter_map(Result::err);
     let first = errors.next();
     errors.for_each(|error| tracing::error!(error = format!("{error:#}"), "more than one part of a sweep failed"));
     first.map_or(Ok(()), Err)
@@ -44,7 +50,9 @@ async fn tend_tips(app: &App, conn: &mut PgConnection, now: Timestamp) -> anyhow
     due::open_due(conn, now).await?;
     due::start_due(conn, now).await?;
     let minute = now.as_second() / 60;
-    for edition_id in due::plannable(conn).await? {
+    let unplanned = due::plannable(conn).await?;
+    let unchecked = preflight::unchecked(conn).await?;
+    for edition_id in unplanned.into_iter().chain(unchecked) {
         // One wake-up a minute for each: enough to heal, not enough to pile up while it is being planned.
         wake::enqueue_once(conn, &Job::PlanEdition { edition_id }, &format!("plan:{edition_id}:{minute}")).await?;
     }
@@ -52,11 +60,28 @@ async fn tend_tips(app: &App, conn: &mut PgConnection, now: Timestamp) -> anyhow
     Ok(())
 }
 
-/// Plans an edition to its end, slice by slice; mails of a running one leave in between.
+// Compiling what has changed takes a while, and others want this thread.
+async fn look_at_templates(app: &App) {
+    if !app.setup.templates.is_watched() {
+        return;
+    }
+    let setup = app.setup.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || setup.templates.look()).await {
+        tracing::error!(%error, "the folder of templates could not be looked at");
+    }
+}
+
+/// Plans an edition to its end, slice by slice, and checks the mails of each; those of a running one leave in between.
 pub async fn plan(app: &App, edition_id: i64) -> anyhow::Result<()> {
     let mut conn = app.setup.db.pool.acquire().await?;
+    // Before its first mail can be made: from here on every worker renders it with this version.
+    app.setup.templates.begin(&mut conn, edition_id, app.setup.clock.now()).await?;
+    let letters = Arc::new(Letters::new(app.setup.clone()));
     loop {
         let progress = planning::plan_slice(&mut conn, edition_id, app.setup.clock.now()).await?;
+        while !preflight::check_portion(&mut conn, &letters, edition_id, app.setup.clock.now()).await? {
+            app.bell.ring();
+        }
         app.bell.ring();
         if progress.done {
             return Ok(());
@@ -64,10 +89,14 @@ pub async fn plan(app: &App, edition_id: i64) -> anyhow::Result<()> {
     }
 }
 
-/// Plans every edition that wants it, here and now.
+/// Plans and checks every edition that wants it, here and now.
 pub(super) async fn plan_all(app: &App) -> anyhow::Result<()> {
-    let plannable = due::plannable(&mut *app.setup.db.pool.acquire().await?).await?;
-    for edition_id in plannable {
+    let mut conn = app.setup.db.pool.acquire().await?;
+    let mut wanting = due::plannable(&mut conn).await?;
+    wanting.extend(preflight::unchecked(&mut conn).await?);
+    wanting.dedup();
+    drop(conn);
+    for edition_id in wanting {
         plan(app, edition_id).await?;
     }
     Ok(())
@@ -81,7 +110,7 @@ async fn announce(app: &App, now: Timestamp) -> anyhow::Result<()> {
         deadline: SignedDuration::try_from(app.config.delivery.deadline)?,
     };
     let conn = &mut *app.setup.db.pool.acquire().await?;
-    for campaign in broadcast::tell_of_openings(conn, &app.setup.templates, terms, now).await? {
+    for campaign in broadcast::tell_of_openings(conn, &app.setup.templates.newest(), terms, now).await? {
         tracing::info!(campaign, "everyone who waits is told of an opening");
     }
     Ok(())

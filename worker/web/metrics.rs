@@ -75,6 +75,7 @@ fn describe() {
     describe_gauge!("tidings_queue_age_seconds", "How long the longest waiting of them has been due");
     describe_gauge!("tidings_editions", "Editions that are not ended, by state");
     describe_gauge!("tidings_jobs", "Jobs of the queue that wakes workers, by state");
+    describe_gauge!("tidings_templates_broken", "1 when the folder of templates was changed and cannot be used: the version before is");
     describe_gauge!("tidings_workers", "Worker processes that have not ended");
     describe_histogram!("tidings_hand_over_seconds", "From the envelope to the relay's answer, in this process");
     describe_counter!("tidings_relay_replies_total", "Answers of relays to this process, by relay and code");

@@ -37,6 +37,7 @@ pub(super) fn shown(config: &Config) -> String {
             ("url", text(&without_password(c.database.url.expose_secret()))),
             ("connections", c.database.connections.to_string()),
             ("bin_folder", text(&c.database.bin_folder)),
+            ("fetch", text(c.database.fetch.as_str())),
             ("data_folder", text(&c.database.data_folder)),
         ],
     );
@@ -44,6 +45,7 @@ pub(super) fn shown(config: &Config) -> String {
     section("web", &[("host", text(&c.web.host)), ("port", c.web.port.to_string()), ("trusted_proxies", proxies)]);
     let keys = c.key_file().map(|p| p.display().to_string()).unwrap_or_default();
     section("keys", &[("file", text(&keys))]);
+    section("templates", &[("folder", text(&c.templates.folder))]);
     section(
         "signup",
         &[
@@ -89,6 +91,26 @@ pub(super) fn shown(config: &Config) -> String {
             ("key_file", text(&c.dkim.key_file)),
             ("ed25519_selector", text(&c.dkim.ed25519_selector)),
             ("ed25519_key_file", text(&c.dkim.ed25519_key_file)),
+        ],
+    );
+    for (name, feed) in &c.feeds {
+        section(
+            &format!("feeds.{name}"),
+            &[
+                ("url", text(&feed.url)),
+                ("series", text(&feed.series)),
+                ("cron", text(&feed.cron)),
+                ("zone", text(&feed.zone)),
+                ("approve", feed.approve.to_string()),
+            ],
+        );
+    }
+    section(
+        "fetch",
+        &[
+            ("megabytes", c.fetch.megabytes.to_string()),
+            ("connect_timeout", time(c.fetch.connect_timeout)),
+            ("timeout", time(c.fetch.timeout)),
         ],
     );
     section(

@@ -78,3 +78,31 @@ fn what_is_shown_loads_again() {
     let again = Config::load(Some(&file), &HashMap::new()).unwrap();
     assert_eq!(again.shown(), config.shown());
 }
+
+#[test]
+fn feeds_are_named_in_a_file_or_by_variables_and_one_that_is_wrong_is_named() {
+    let config = load(&[
+        ("TIDINGS_FEEDS__MY_BLOG__URL", "https://example.org/feed.xml"),
+        ("TIDINGS_FEEDS__MY_BLOG__CRON", "30 6 * * 1-5"),
+        ("TIDINGS_FEEDS__MY_BLOG__APPROVE", "true"),
+    ])
+    .unwrap();
+    let feed = &config.feeds["my_blog"];
+    assert_eq!((feed.zone.as_str(), feed.series.as_str(), feed.approve), ("UTC", "", true));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shown.toml");
+    std::fs::write(&file, config.shown()).unwrap();
+    assert_eq!(Config::load(Some(&file), &HashMap::new()).unwrap().feeds, config.feeds);
+
+    let wrong = |changes: &[(&str, &str)]| {
+        let good = [("TIDINGS_FEEDS__A__URL", "https://example.org/feed.xml"), ("TIDINGS_FEEDS__A__CRON", "0 6 * * *")];
+        load(&[&good, changes].concat()).unwrap_err().to_string()
+    };
+    assert!(wrong(&[("TIDINGS_FEEDS__A__URL", "http://example.org/")]).contains("feeds.a.url: `http://example.org/` is not https"));
+    assert!(wrong(&[("TIDINGS_FEEDS__A__CRON", "0 6 * *")]).contains("feeds.a.cron: cron line `0 6 * *` has 4 fields"));
+    assert!(wrong(&[("TIDINGS_FEEDS__A__ZONE", "Europe/Londn")]).contains("feeds.a.cron: `Europe/Londn` is no time zone"));
+    assert!(wrong(&[("TIDINGS_FEEDS__A__WHEN", "now")]).contains("when"));
+    assert!(wrong(&[("TIDINGS_FETCH__TIMEOUT", "1h")]).contains("fetch.timeout: it must be 300 s or less"));
+    let twice = wrong(&[("TIDINGS_FEEDS__B__URL", "https://EXAMPLE.org:443/feed.xml"), ("TIDINGS_FEEDS__B__CRON", "0 7 * * *")]);
+    assert!(twice.contains("feeds.b.url: feeds.a brings the same feed"), "{twice}");
+}

@@ -9,8 +9,9 @@ use std::process::Command;
 
 use nix::unistd::Uid;
 
-use super::PostgresError;
+use super::fetch::{self, Fetch};
 use super::place::Place;
+use super::{Options, PostgresError};
 
 const OLDEST: u32 = 15;
 
@@ -22,17 +23,17 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// The newest from 15 on; when there are data already, those of the same major version.
-    pub(super) fn find(configured: Option<&Path>, data: Option<u32>, place: &Place) -> Result<Binaries, PostgresError> {
-        let found: Vec<Binaries> = match configured {
-            Some(folder) => look_in(folder).into_iter().collect(),
-            None => candidates().iter().filter_map(|folder| look_in(folder)).collect(),
-        };
-        let binaries = choose(found, data, configured, place)?;
+    /// The newest of this system from 15 on, else those that were fetched; when there are data already, those of the same major version.
+    pub(super) fn find(options: &Options, data: Option<u32>, place: &Place) -> Result<Binaries, PostgresError> {
+        let binaries = choose(found(options, data, place), data, options.bin_folder.as_deref(), place)?;
         match place.account.closed_on_the_way(&binaries.folder.canonicalize().unwrap_or_default()) {
             None => Ok(binaries),
             Some(closed) => Err(PostgresError::Closed { account: place.account.name().into(), closed }),
         }
+    }
+
+    fn serves(&self, data: Option<u32>) -> bool {
+        self.major >= OLDEST && data.is_none_or(|data| data == self.major)
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
@@ -40,18 +41,58 @@ impl Binaries {
     }
 }
 
+/// Fetches what `find` would not find otherwise, if the options want it so.
+pub(super) async fn fetch_missing(options: &Options, place: &Place) -> Result<(), PostgresError> {
+    let data = place.major()?;
+    let wanted = options.bin_folder.is_none() && options.fetch != Fetch::Never && fetch::serves(data);
+    if wanted && !found(options, data, place).iter().any(|binaries| binaries.serves(data)) {
+        fetch::fetch(&place.account).await?;
+    }
+    Ok(())
+}
+
 /// The command that installs Postgres with its extensions on this system.
 pub(super) fn remedy() -> String {
-    let sudo = if Uid::effective().is_root() { "" } else { "sudo " };
-    let in_path = |program: &str| path_folders().iter().any(|folder| folder.join(program).is_file());
     match () {
-        () if in_path("apt-get") => format!("{sudo}apt-get install postgresql postgresql-contrib"),
-        () if in_path("dnf") => format!("{sudo}dnf install postgresql-server postgresql-contrib"),
-        () if in_path("zypper") => format!("{sudo}zypper install postgresql-server postgresql-contrib"),
-        () if in_path("pacman") => format!("{sudo}pacman -S postgresql"),
-        () if in_path("apk") => format!("{sudo}apk add postgresql postgresql-contrib"),
-        () => "brew install postgresql@17".into(),
+        () if in_path("apt-get") => install("postgresql postgresql-contrib"),
+        () if in_path("dnf") || in_path("zypper") => install("postgresql-server postgresql-contrib"),
+        () if in_path("pacman") => install("postgresql"),
+        () if in_path("apk") => install("postgresql postgresql-contrib"),
+        () => install("postgresql@17"),
     }
+}
+
+/// The command that installs packages of these names on this system.
+pub(super) fn install(packages: &str) -> String {
+    let sudo = if Uid::effective().is_root() { "" } else { "sudo " };
+    match () {
+        () if in_path("apt-get") => format!("{sudo}apt-get install {packages}"),
+        () if in_path("dnf") => format!("{sudo}dnf install {packages}"),
+        () if in_path("zypper") => format!("{sudo}zypper install {packages}"),
+        () if in_path("pacman") => format!("{sudo}pacman -S {packages}"),
+        () if in_path("apk") => format!("{sudo}apk add {packages}"),
+        () => format!("brew install {packages}"),
+    }
+}
+
+/// Whether a program is on PATH.
+pub(super) fn in_path(program: &str) -> bool {
+    path_folders().iter().any(|folder| folder.join(program).is_file())
+}
+
+// What was fetched comes in only where nothing else would serve: who installs Postgres has that one from then on.
+fn found(options: &Options, data: Option<u32>, place: &Place) -> Vec<Binaries> {
+    if let Some(folder) = &options.bin_folder {
+        return look_in(folder).into_iter().collect();
+    }
+    let mut found: Vec<Binaries> = match options.fetch {
+        Fetch::Always => Vec::new(),
+        _ => candidates().iter().filter_map(|folder| look_in(folder)).collect(),
+    };
+    if options.fetch != Fetch::Never && !found.iter().any(|binaries| binaries.serves(data)) {
+        found.extend(fetch::fetched(&place.account).and_then(|folder| look_in(&folder)));
+    }
+    found
 }
 
 fn choose(found: Vec<Binaries>, data: Option<u32>, configured: Option<&Path>, place: &Place) -> Result<Binaries, PostgresError> {

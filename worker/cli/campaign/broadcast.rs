@@ -12,7 +12,10 @@ use super::super::{Context, ask::ask, moment::instant};
 use super::{answer, next, pretty, say, show, typed};
 use crate::campaigns::broadcast::{self, NewBroadcast, Preview, Terms, To};
 use crate::content::letter;
-use crate::delivery::render::{Site, Templates, may_link};
+use crate::delivery::{
+    render::{Templates, may_link},
+    versions::Versions,
+};
 
 /// A new broadcast.
 #[derive(clap::Args)]
@@ -68,7 +71,7 @@ pub(super) async fn create(conn: &mut PgConnection, args: &Args, ctx: &Context) 
             deadline: SignedDuration::try_from(ctx.config.delivery.deadline)?,
         },
     };
-    let templates = Templates::load(Site::of(&ctx.config.site)?)?;
+    let templates = Versions::of(&ctx.config)?.newest();
     if args.dry_run {
         let preview = broadcast::preview(conn, &templates, new, now).await?;
         return if args.json { pretty(&as_json(&preview)) } else { print(&preview) };

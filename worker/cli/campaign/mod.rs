@@ -3,9 +3,12 @@
 //! Owns the words and tables of the terminal; what is done stands in `campaigns`, and the pages call the same.
 
 mod broadcast;
+mod forecast;
 mod next;
+mod preflight;
 mod report;
 mod show;
+mod test;
 
 use std::io::{IsTerminal, Write};
 
@@ -79,7 +82,26 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Send what is held because it was late
+    /// Make and check every recipient's mail of the next edition, or of the one under way; nothing is sent or changed. Ends with 1
+    /// when something blocks, with 0 when there are warnings at most
+    Preflight {
+        /// Its name
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send what pre-flight holds, whatever it found; a mail that cannot be made fails by itself
+    Accept {
+        /// Its name
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send one of its mails to any address, marked [Test], with links that do nothing; it is counted nowhere
+    Test(test::Args),
+    /// Send what is held: what was late goes, what pre-flight held is checked again first
     Release {
         /// Its name
         name: String,
@@ -99,6 +121,8 @@ pub(super) enum Command {
     Report(report::Args),
     /// Show when the coming editions are
     Next(next::Args),
+    /// Reckon who gets which tip in the coming weeks, who gets none and why
+    Forecast(forecast::Args),
 }
 
 /// The kinds of campaign.
@@ -165,8 +189,12 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Cancel { name, yes, json } => cancel(conn, &name, yes, json, ctx).await,
         Command::Run { name, yes, json } => run_now(conn, &name, yes, json, ctx).await,
         Command::Release { name, json } => {
+            let campaign_id = store::find(conn, &name).await?.id;
+            let found = crate::campaigns::preflight::standing(conn, &name, campaign_id).await?;
+            let blocked = found.is_some_and(|found| found.state.as_deref() == Some("held") && found.blocking() > 0);
             let released = edition::release(conn, &name, now).await?;
-            let sentence = format!("Released {}: a worker sends it, its tolerance and deadline begin now.", released.join(", "));
+            let then = if blocked { "a worker checks it again, and sends it if nothing blocks" } else { "a worker sends it" };
+            let sentence = format!("Released {}: {then}, its tolerance and deadline begin now.", released.join(", "));
             answer(json, json!({ "campaign": name, "released": released }), &sentence)
         }
         Command::Skip { name, json } => {
@@ -178,8 +206,12 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
             );
             answer(json, json!({ "campaign": name, "skipped": skipped }), &sentence)
         }
+        Command::Preflight { name, json } => preflight::run(conn, &name, json, ctx, &db).await,
+        Command::Accept { name, json } => preflight::accept(conn, &name, json, ctx).await,
+        Command::Test(args) => test::run(conn, &args, ctx, &db).await,
         Command::Report(args) => report::run(conn, &args, ctx, &db.label).await,
         Command::Next(args) => next::run(conn, &args, now).await,
+        Command::Forecast(args) => forecast::run(&db.pool, &args, now).await,
     }
 }
 

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use super::super::{Context, table::table};
 use super::{next, pretty, say, typed};
+use crate::campaigns::preflight::FOUND;
 use crate::campaigns::report::{self, DeliveryLine, EditionReport, Report};
 use crate::campaigns::states::{CampaignState, EditionState};
 use crate::delivery::message::Mailbox;
@@ -120,6 +121,7 @@ fn notes(name: &str, edition: &EditionReport) -> Vec<String> {
     }
     let reason = edition.reason.as_deref().unwrap_or_default();
     match edition.state {
+        EditionState::Held if reason.starts_with(FOUND) => notes.push(format!("held: {reason}")),
         EditionState::Held => {
             notes.push(format!(
                 "held: {reason}. `tidings campaign release {0}` sends it, `tidings campaign skip {0}` leaves out what is late",

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::super::{moment::shown, table::table};
-use super::{next, pretty, say};
+use super::{next, preflight, pretty, say};
+use crate::campaigns::preflight::{Preflight, standing};
 use crate::campaigns::states::{CampaignState, FirstTip, Late};
 use crate::campaigns::store::{self, Broadcast, Campaign, Provisions, Weekly, What};
 
@@ -36,6 +37,7 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
         Some(weekly) => Some(store::provisions(conn, weekly).await?),
         None => None,
     };
+    let found = standing(conn, name, campaign.id).await?.filter(|found| !matches!(found.state.as_deref(), Some("skipped" | "cancelled")));
     if as_json {
         let mut value = json(&campaign);
         if let Some(provisions) = provisions {
@@ -43,6 +45,7 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
             value["subscribers"] = json!(provisions.subscribers);
             value["weeks_of_tips_left"] = json!(provisions.weeks_left());
         }
+        value["preflight"] = json!(found);
         return pretty(&value);
     }
     let mut table = table(["campaign", &campaign.name]);
@@ -69,7 +72,25 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
         table.add_row(["subscribers", &provisions.subscribers.to_string()]);
         table.add_row(["tips", &tips(&provisions)]);
     }
+    if let Some(found) = &found {
+        table.add_row(["pre-flight", &checked(found)]);
+    }
     say(&table.to_string())
+}
+
+fn checked(found: &Preflight) -> String {
+    let how_far = match found.done {
+        true => format!("edition {}: {} mails were looked at", found.edition, found.checked),
+        false => format!("edition {}: {} mails were looked at so far", found.edition, found.checked),
+    };
+    let word = match (found.blocking(), found.accepted, found.state.as_deref()) {
+        (0, ..) => "nothing blocks",
+        (_, true, _) => "accepted as it is",
+        (.., Some("held")) => "held: `tidings campaign release` checks again, `accept` sends it all the same",
+        _ => "it is not sent as it is",
+    };
+    let lines = preflight::lines(&found.findings);
+    std::iter::once(format!("{how_far}; {word}")).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// A campaign as JSON.

@@ -72,12 +72,42 @@ fn from_yaml(inner: &str, name: &str) -> Result<Map<String, Value>, ReadError> {
     if inner.trim().is_empty() {
         return Ok(Map::new());
     }
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options::<Map<String, Value>>(inner, options).map_err(|error| {
+    let read = |text: &str| {
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options::<Map<String, Value>>(text, options)
+    };
+    read(inner).or_else(|error| read(&mended(inner)).map_err(|_| error)).map_err(|error| {
         let line = error.location().map_or(1, |location| usize::try_from(location.line()).unwrap_or(1));
         let message = error.to_string();
         broken(name, line + 1, format!("the YAML cannot be read: {}", message.lines().next().unwrap_or("unknown error")))
     })
+}
+
+/// YAML as people write it: a bare value with a colon in it is quoted, a quotation that goes on at the margin is set in.
+fn mended(inner: &str) -> String {
+    let mut open: Option<char> = None;
+    let mut out = String::with_capacity(inner.len() + 16);
+    for line in inner.lines() {
+        let bare = line.trim();
+        if let Some(quote) = open {
+            out.push_str(&format!("  {bare}\n"));
+            open = (!bare.ends_with(quote)).then_some(quote);
+            continue;
+        }
+        let value = line.split_once(": ").map(|(key, value)| (key, value.trim()));
+        match value.filter(|(key, value)| !key.contains(' ') && !value.is_empty()) {
+            Some((_, value)) if value.starts_with(['"', '\'']) => {
+                open = value.chars().next().filter(|quote| value.len() == 1 || !value.ends_with(*quote));
+                out.push_str(line);
+            }
+            Some((key, value)) if value.contains(": ") && !value.starts_with(['[', '{', '|', '>', '&', '*', '!']) => {
+                out.push_str(&format!("{key}: '{}'", value.replace('\'', "''")));
+            }
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn from_toml(inner: &str, name: &str) -> Result<Map<String, Value>, ReadError> {

@@ -5,9 +5,11 @@
 
 use super::{Hints, ReadError, front_matter};
 use crate::content::document::{Block, Document, Format, Kind, Link};
-use crate::content::{citations, markup, words};
+use crate::content::{citations, markup, wholes, words};
 use comrak::nodes::{AstNode, ListType, NodeValue};
 use comrak::{Arena, parse_document};
+
+mod marks;
 
 const DEEPEST: usize = 40;
 
@@ -17,23 +19,29 @@ pub(super) fn read(text: &str, hints: &Hints) -> Result<Document, ReadError> {
     let skipped = text[..text.len() - body.len()].matches('\n').count();
     check_depth(body, skipped, &hints.name)?;
     let base = hints.url.clone().or_else(|| front.url.clone());
-    let mut blocks = blocks(body, base.as_deref());
+    let mut blocks = blocks(&marks::take_out(body), base.as_deref());
     raise_underlined_numbers(&mut blocks);
+    raise_questions(&mut blocks);
     if !blocks.iter().any(|block| block.level().is_some_and(|level| level > 1)) {
         raise_headings(&mut blocks);
     }
-    Ok(Document { name: hints.name.clone(), format: Format::Markdown, front, blocks })
+    Ok(Document { name: hints.name.clone(), format: Format::Markdown, front, blocks, asides: Vec::new() })
 }
 
 /// The blocks of a text in Markdown.
 pub(crate) fn blocks(text: &str, base: Option<&str>) -> Vec<Block> {
     let options = markup::options();
     let arena = Arena::new();
-    let root = parse_document(&arena, text, &options);
+    written(parse_document(&arena, text, &options), base).into_iter().flatten().collect()
+}
+
+/// The block of each child of a tree; nothing for one that holds nothing.
+pub(super) fn written<'a>(root: &'a AstNode<'a>, base: Option<&str>) -> Vec<Option<Block>> {
+    let options = markup::options();
     let tops: Vec<&AstNode<'_>> = root.children().collect();
     let raw: Vec<Option<Block>> = tops.iter().map(|node| before_tidying(node)).collect();
     markup::tidy(root, base);
-    let written = tops.iter().zip(raw).filter_map(|(node, block)| {
+    let written = tops.iter().zip(raw).map(|(node, block)| {
         let mut block = block?;
         if block.markdown.is_empty() {
             // Beside another list comrak would add a mark to keep the two apart.
@@ -97,7 +105,7 @@ fn finish(mut block: Block) -> Option<Block> {
     block.text = markup::clean_lines(&block.text);
     block.words = words::count(&block.text);
     if let Kind::Heading { .. } = block.kind {
-        block.markdown = strip_heading(&block.markdown);
+        block.markdown = strip_heading(&block.markdown.replace("\\\n", " "));
         block.text = block.text.replace('\n', " ");
     }
     let bare = block.text.is_empty() && block.markdown.is_empty() && block.kind != Kind::Image;
@@ -190,6 +198,13 @@ fn html_block(html: &str) -> Option<Block> {
     if text.is_empty() && lower.trim_start().starts_with("<!--") {
         return None;
     }
+    if let Some(mark) = html.trim_start().strip_prefix(marks::OPENING) {
+        let text = mark.trim_end().trim_end_matches("?>").to_owned();
+        return Some(Block { kind: Kind::Html, markdown: text.clone(), words: 0, items: Vec::new(), links: Vec::new(), text });
+    }
+    if let Some(block) = tagged_line(html, &lower, &text) {
+        return Some(block);
+    }
     let page_part = ["<script", "<style", "<form", "<nav", "<iframe", "<svg", "<video", "<img", "<figure", "<button"];
     let running = words::count(&text) >= 8 && !page_part.iter().any(|tag| lower.contains(tag));
     let (kind, markdown) = if running {
@@ -199,6 +214,22 @@ fn html_block(html: &str) -> Option<Block> {
     };
     let text = if text.is_empty() { html.trim().to_owned() } else { text };
     Some(Block { kind, markdown, words: 0, items: Vec::new(), links: Vec::new(), text })
+}
+
+/// `<h2 id="x">Text</h2>` is a heading, `<summary>Text</summary>` a line in bold.
+fn tagged_line(html: &str, lower: &str, text: &str) -> Option<Block> {
+    let start = lower.trim_start();
+    let level = (1..=6).find(|level| start.starts_with(&format!("<h{level}")) && lower.trim_end().ends_with(&format!("</h{level}>")));
+    let summary = start.starts_with("<details") || start.starts_with("<summary");
+    if text.is_empty() || words::count(text) > 30 || !(level.is_some_and(|_| lower.matches("</h").count() == 1) || summary) {
+        return None;
+    }
+    let escaped = markup::keep_sharp(markup::escape(&markup::clean(text), true));
+    let (kind, markdown) = match level {
+        Some(level) => (Kind::Heading { level, anchor: attribute(html, "id") }, escaped),
+        None => (Kind::Paragraph { strong: true, emphasised: false }, format!("**{escaped}**")),
+    };
+    Some(Block { kind, markdown, words: 0, items: Vec::new(), links: Vec::new(), text: text.to_owned() })
 }
 
 fn without_tags(html: &str) -> String {
@@ -220,6 +251,16 @@ fn without_tags(html: &str) -> String {
     decoded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a text without headings is Markdown all the same: then it is not read as plain text.
+pub(super) fn is_marked(document: &Document) -> bool {
+    let marked = |block: &Block| {
+        matches!(block.kind, Kind::Table | Kind::Code | Kind::Image | Kind::Html | Kind::Quote)
+            || block.markdown.contains("](")
+            || block.markdown.contains("**")
+    };
+    document.blocks.iter().any(marked)
+}
+
 /// "1. Title" with a line under it is a list and a rule to Markdown, and a heading to whoever wrote it.
 fn raise_underlined_numbers(blocks: &mut [Block]) {
     for index in 1..blocks.len() {
@@ -231,8 +272,25 @@ fn raise_underlined_numbers(blocks: &mut [Block]) {
     }
 }
 
+/// Bold questions under "Frequently asked questions" are the headings of their answers.
+fn raise_questions(blocks: &mut [Block]) {
+    let mut under: Option<u8> = None;
+    for index in 0..blocks.len() {
+        let block = &blocks[index];
+        if let Some(level) = block.level() {
+            under = wholes::is_list_of_questions(&block.text).then_some(level).or(under.filter(|above| level > *above));
+            continue;
+        }
+        let asked = matches!(block.kind, Kind::Paragraph { strong: true, .. }) && block.text.ends_with('?') && block.words <= 30;
+        let answered = blocks.get(index + 1).is_some_and(|next| next.level().is_none() && !next.text.ends_with('?'));
+        if let Some(level) = under.filter(|_| asked && answered) {
+            raise(&mut blocks[index], (level + 1).min(6));
+        }
+    }
+}
+
 /// An article without a heading below its title may have bold lines for headings, or numbered lines between paragraphs.
-fn raise_headings(blocks: &mut [Block]) {
+pub(super) fn raise_headings(blocks: &mut [Block]) {
     let is_bold = |b: &Block| matches!(b.kind, Kind::Paragraph { strong: true, .. }) && b.words <= 14;
     let is_numbered = |b: &Block| matches!(b.kind, Kind::List { start: Some(_) }) && b.items.len() == 1 && b.words <= 12;
     let ones = blocks.iter().filter(|b| b.level() == Some(1)).count();

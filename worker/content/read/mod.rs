@@ -3,10 +3,15 @@
 //! Owns the detection of the form and every complaint about input that cannot be read. Pure: the same bytes and hints
 //! give the same document on every machine. Called by `content::prepare`.
 
+mod feed;
+mod form;
 pub(super) mod front_matter;
+mod html;
+mod item;
 mod lines;
 mod markdown;
 mod text;
+mod wordpress;
 
 pub use front_matter::check_url;
 
@@ -29,34 +34,58 @@ pub enum ReadError {
     #[error("article `{0}` is empty: a text with a title and sections was expected")]
     Empty(String),
     /// Bytes that are no text at all.
-    #[error("article `{0}` is no text ({1}): Markdown or plain text in UTF-8 was expected; save it as one of them and import it again")]
+    #[error(
+        "article `{0}` is no text ({1}): Markdown, plain text, HTML or a feed was expected; save it as one of them and import it again"
+    )]
     Binary(String, &'static str),
     /// Text in another encoding.
     #[error("article `{name}` is not UTF-8: byte {offset} (line {line}) cannot be read; save it as UTF-8 and import it again")]
     NotUtf8 { name: String, offset: usize, line: usize },
     /// A form that is recognised but not read.
-    #[error("article `{0}` is {1}, which is not read yet: Markdown and plain text are; save it as one of them and import it again")]
+    #[error(
+        "article `{0}` is {1}: Markdown, plain text, an HTML page, an export of WordPress (WXR), RSS and Atom are read; save it as one of them and import it again"
+    )]
     OtherForm(String, &'static str),
+    /// XML that cannot be read.
+    #[error("`{name}` cannot be read as XML: {message}; export it again, or check the address that it came from")]
+    Xml { name: String, message: String },
+    /// An export or a feed without a single item.
+    #[error("`{0}` holds no article: an export with posts or a feed with entries was expected")]
+    NoItems(String),
+    /// Many articles where one is asked for.
+    #[error("`{name}` holds {items} articles, where one is read: import it as it is, and each becomes an article")]
+    Many { name: String, items: usize },
+    /// An entry of a feed without its text.
+    #[error("`{0}` holds a summary only: a feed with full content was expected (content:encoded, or content in Atom)")]
+    SummaryOnly(String),
+    /// An item of an export that is no published article.
+    #[error("`{name}` was left aside: {reason}")]
+    SetAside { name: String, reason: String },
     /// Front matter that does not parse or holds a value of the wrong kind.
     #[error("front matter of article `{name}`, line {line}: {message}")]
     FrontMatter { name: String, line: usize, message: String },
     /// Quotations or lists inside each other without end.
     #[error("article `{name}`, line {line}: lists and quotations are nested more than {limit} deep; flatten them and import it again")]
     TooDeep { name: String, line: usize, limit: usize },
+    /// Elements of a page inside each other without end.
+    #[error(
+        "article `{name}` is a page whose elements are nested more than {limit} deep, which no page for readers needs; save its text and import that"
+    )]
+    Nested { name: String, limit: usize },
 }
 
-/// Reads an article; `format` as `None` tells the form from the name and the text.
+/// Reads an article; `format` as `None` tells the form from the text and, between Markdown and plain text, from the name.
 pub fn read(bytes: &[u8], format: Option<Format>, hints: &Hints) -> Result<Document, ReadError> {
-    let text = decode(bytes, &hints.name)?;
-    if let Some(form) = other_form(&text) {
-        return Err(ReadError::OtherForm(hints.name.clone(), form));
-    }
-    let mut document = match format.unwrap_or_else(|| detect(&text, &hints.name)) {
+    let text = decode(bytes, format, &hints.name)?;
+    let form = form_of(&text, format, hints)?;
+    let mut document = match form {
         Format::Markdown => markdown::read(&text, hints)?,
         Format::Text => text::read(&text, hints),
+        Format::Html => html::read(&text, hints)?,
+        Format::WordPress | Format::Feed => return lone(&text, form, hints),
     };
     let unstructured = format.is_none() && !document.blocks.iter().any(|b| b.level().is_some());
-    if document.format == Format::Markdown && unstructured {
+    if document.format == Format::Markdown && unstructured && !markdown::is_marked(&document) {
         let as_text = text::read(front_matter::skip(&text), hints);
         if as_text.blocks.iter().any(|b| b.level().is_some()) {
             document = Document { front: document.front, ..as_text };
@@ -68,7 +97,65 @@ pub fn read(bytes: &[u8], format: Option<Format>, hints: &Hints) -> Result<Docum
     Ok(document)
 }
 
-fn decode(bytes: &[u8], name: &str) -> Result<String, ReadError> {
+/// One of many articles of an input.
+pub(super) struct Part {
+    /// The file and the article's own name.
+    pub(super) name: String,
+    /// The article as a page of its own, which can be read again.
+    pub(super) source: String,
+    /// It as a document.
+    pub(super) document: Result<Document, ReadError>,
+}
+
+/// The articles of an export or a feed; nothing for a form that holds one.
+pub(super) fn parts(bytes: &[u8], format: Option<Format>, hints: &Hints) -> Result<Option<Vec<Part>>, ReadError> {
+    let text = decode(bytes, format, &hints.name)?;
+    let form = form_of(&text, format, hints)?;
+    let items = match form {
+        Format::WordPress => wordpress::items(&text, &hints.name)?,
+        Format::Feed => feed::items(&text, &hints.name, hints.url.as_deref())?,
+        _ => return Ok(None),
+    };
+    if items.is_empty() {
+        return Err(ReadError::NoItems(hints.name.clone()));
+    }
+    Ok(Some(items.into_iter().map(|item| part(item, form, hints)).collect()))
+}
+
+fn part(item: Result<item::Item, ReadError>, form: Format, hints: &Hints) -> Part {
+    match item {
+        Ok(item) => {
+            let (name, source) = (item.name(&hints.name), item.page());
+            Part { document: item::read(&source, &name, form), name, source }
+        }
+        Err(error) => {
+            let name = match &error {
+                ReadError::SetAside { name, .. } | ReadError::SummaryOnly(name) => name.clone(),
+                _ => hints.name.clone(),
+            };
+            Part { name, source: String::new(), document: Err(error) }
+        }
+    }
+}
+
+/// The only article of an export or a feed.
+fn lone(text: &str, form: Format, hints: &Hints) -> Result<Document, ReadError> {
+    let mut parts = parts(text.as_bytes(), Some(form), hints)?.unwrap_or_default();
+    match parts.len() {
+        1 => parts.remove(0).document,
+        items => Err(ReadError::Many { name: hints.name.clone(), items }),
+    }
+}
+
+fn form_of(text: &str, format: Option<Format>, hints: &Hints) -> Result<Format, ReadError> {
+    let told = || form::detect(text, &hints.name).map_err(|form| ReadError::OtherForm(hints.name.clone(), form));
+    format.map_or_else(told, Ok)
+}
+
+fn decode(bytes: &[u8], format: Option<Format>, name: &str) -> Result<String, ReadError> {
+    if let Some(page) = declared(bytes, format) {
+        return Ok(page);
+    }
     let binary = |what| Err(ReadError::Binary(name.to_owned(), what));
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match bytes {
@@ -87,30 +174,16 @@ fn decode(bytes: &[u8], name: &str) -> Result<String, ReadError> {
     if text.trim().is_empty() {
         return Err(ReadError::Empty(name.to_owned()));
     }
+    let text = form::from_declaration(text);
     Ok(if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.to_owned() })
 }
 
-fn other_form(text: &str) -> Option<&'static str> {
-    let start: String = text.trim_start().chars().take(200).collect::<String>().to_ascii_lowercase();
-    if start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head") {
-        return Some("an HTML page");
+/// A page or XML that is not UTF-8 and says what it is.
+fn declared(bytes: &[u8], format: Option<Format>) -> Option<String> {
+    if std::str::from_utf8(bytes).is_ok() || matches!(format, Some(Format::Markdown | Format::Text)) {
+        return None;
     }
-    if start.starts_with("<rss") || start.starts_with("<feed") || (start.starts_with("<?xml") && !start.contains("xhtml")) {
-        return Some("XML (a feed or an export)");
-    }
-    start.starts_with("<?xml").then_some("an HTML page")
-}
-
-/// Markdown by its name, by its front matter or by its headings; anything else is plain text.
-fn detect(text: &str, name: &str) -> Format {
-    let lower = name.to_ascii_lowercase();
-    let named = [".md", ".markdown", ".mdown", ".mkd"].iter().any(|ending| lower.ends_with(ending));
-    if named || front_matter::is_there(text) || has_atx_heading(text) { Format::Markdown } else { Format::Text }
-}
-
-fn has_atx_heading(text: &str) -> bool {
-    text.lines().any(|line| {
-        let rest = line.trim_start_matches('#');
-        (1..=6).contains(&(line.len() - rest.len())) && rest.starts_with(' ') && !rest.trim().is_empty()
-    })
+    let text = html::decode(bytes)?;
+    let text = text.trim_start_matches('\u{feff}');
+    text.trim_start().starts_with('<').then(|| text.replace("\r\n", "\n").replace('\r', "\n"))
 }

@@ -21,7 +21,7 @@ pub(super) fn read(text: &str, hints: &Hints) -> Document {
         blocks.push(block);
         at += taken;
     }
-    Document { name: hints.name.clone(), format: Format::Text, front: Front::default(), blocks }
+    Document { name: hints.name.clone(), format: Format::Text, front: Front::default(), blocks, asides: Vec::new() }
 }
 
 /// The next block, and how many units it takes.

@@ -31,7 +31,7 @@ pub struct TipRow {
     pub weeks: Option<String>,
     /// The title of its article.
     pub article: String,
-    /// Why it is a draft again.
+    /// Why it is a draft again, which tips it overlaps, and whether its article has it no longer.
     pub note: Option<String>,
 }
 
@@ -41,8 +41,10 @@ pub struct TipText {
     /// What the list shows of it.
     #[serde(flatten)]
     pub row: TipRow,
-    /// The number of the revision that is sent now.
+    /// The number of the revision shown: the one that is sent now, unless another one was asked for.
     pub revision: i32,
+    /// Of a tip that an import made a draft again: the number of the revision that was approved before.
+    pub approved_revision: Option<i32>,
     /// Why that revision was made: import or edit.
     pub because: String,
     /// When it was made.
@@ -101,6 +103,15 @@ pub enum TipError {
     /// No such series.
     #[error("there is no series `{0}`: importing an article with --series makes one")]
     UnknownSeries(String),
+    /// No such revision.
+    #[error("tip {id} has no revision {number}: `tidings tip show {id}` says which is its latest, and they count from 1")]
+    UnknownRevision { id: i64, number: i32 },
+    /// A tip whose words stand in another one.
+    #[error(
+        "tip {id} was not approved: its section went into another one, and tip {into} has its words now. Retire it with `tidings tip retire {id}`, \
+         or say `tidings tip new {id}` first if it is to be sent besides"
+    )]
+    Merged { id: i64, into: i64 },
     /// A tip of another series.
     #[error("tip {other} is not in the series of tip {id}: a tip moves within its own series")]
     OtherSeries { id: i64, other: i64 },
@@ -119,10 +130,12 @@ pub enum TipError {
 pub async fn list(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec<TipRow>, TipError> {
     let series = known_series(conn, series).await?;
     let rows = sqlx::query!(
-        "SELECT t.id, e.name AS series, t.position, t.state, r.subject, t.stage_from, t.stage_to, a.title AS article, t.note
+        r#"SELECT t.id, e.name AS series, t.position, t.state, r.subject, t.stage_from, t.stage_to, a.title AS article, t.note,
+            s.vanished_at IS NOT NULL AS "vanished!", ARRAY(
+                SELECT x.id FROM segment_overlaps o JOIN tips x ON x.segment_id = o.of_segment_id WHERE o.segment_id = s.id ORDER BY x.id) AS "overlaps!"
          FROM tips t JOIN series e ON e.id = t.series_id JOIN tip_revisions r ON r.id = t.revision_id
          JOIN segments s ON s.id = t.segment_id JOIN article_revisions a ON a.id = s.article_revision_id
-         WHERE $1::bigint IS NULL OR t.series_id = $1 ORDER BY e.name, t.position",
+         WHERE $1::bigint IS NULL OR t.series_id = $1 ORDER BY e.name, t.position"#,
         series
     )
     .fetch_all(conn)
@@ -137,7 +150,7 @@ pub async fn list(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec<T
             subject: row.subject,
             weeks: weeks(row.stage_from, row.stage_to),
             article: row.article,
-            note: row.note,
+            note: note(row.note, &row.overlaps, row.vanished),
         })
         .collect())
 }
@@ -147,24 +160,49 @@ async fn known_series(conn: &mut PgConnection, name: Option<&str>) -> Result<Opt
     super::find_series(conn, name).await?.map(Some).ok_or_else(|| TipError::UnknownSeries(name.to_owned()))
 }
 
+/// All that there is to say about a tip besides its state.
+fn note(stored: Option<String>, overlaps: &[i64], vanished: bool) -> Option<String> {
+    let ids = overlaps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let overlaps = (!ids.is_empty()).then(|| format!("overlaps tip{} {ids}", if overlaps.len() == 1 { "" } else { "s" }));
+    let told = [stored, overlaps, vanished.then(|| "no longer in the article".to_owned())];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
 fn weeks(from: Option<i32>, to: Option<i32>) -> Option<String> {
     Some(StageWindow { from: from?, to: to? }.to_string())
 }
 
 /// A tip with its text.
 pub async fn show(conn: &mut PgConnection, id: i64) -> Result<TipText, TipError> {
+    read(conn, id, None).await?.ok_or(TipError::Unknown(id))
+}
+
+/// A tip with the text of one of its revisions.
+pub async fn show_revision(conn: &mut PgConnection, id: i64, number: i32) -> Result<TipText, TipError> {
+    match read(conn, id, Some(number)).await? {
+        Some(text) => Ok(text),
+        None => show(conn, id).await.and(Err(TipError::UnknownRevision { id, number })),
+    }
+}
+
+async fn read(conn: &mut PgConnection, id: i64, number: Option<i32>) -> sqlx::Result<Option<TipText>> {
     let row = sqlx::query!(
         r#"SELECT t.id, e.name AS series, t.position, t.state, t.stage_from, t.stage_to, t.note, t.tags, r.subject, r.preheader, r.markdown, r.section_url,
             r.related AS "related: Json<Vec<Related>>", r.sources AS "sources: Json<Vec<String>>", r.number, r.because, r.created_at,
-            s.heading_path, s.fingerprint, a.title AS article, a.published_on
-         FROM tips t JOIN series e ON e.id = t.series_id JOIN tip_revisions r ON r.id = t.revision_id
+            s.heading_path, s.fingerprint, a.title AS article, a.published_on, s.vanished_at IS NOT NULL AS "vanished!",
+            (SELECT o.number FROM tip_revisions o WHERE o.id = t.approved_revision_id) AS approved_revision,
+            ARRAY(SELECT x.id FROM segment_overlaps o JOIN tips x ON x.segment_id = o.of_segment_id WHERE o.segment_id = s.id ORDER BY x.id) AS "overlaps!"
+         FROM tips t JOIN series e ON e.id = t.series_id
+         JOIN tip_revisions r ON r.tip_id = t.id AND CASE WHEN $2::integer IS NULL THEN r.id = t.revision_id ELSE r.number = $2 END
          JOIN segments s ON s.id = t.segment_id JOIN article_revisions a ON a.id = s.article_revision_id WHERE t.id = $1"#,
-        id
+        id,
+        number
     )
     .fetch_optional(conn)
-    .await?
-    .ok_or(TipError::Unknown(id))?;
-    Ok(TipText {
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(TipText {
         row: TipRow {
             id,
             series: row.series,
@@ -173,9 +211,10 @@ pub async fn show(conn: &mut PgConnection, id: i64) -> Result<TipText, TipError>
             subject: row.subject,
             weeks: weeks(row.stage_from, row.stage_to),
             article: row.article,
-            note: row.note,
+            note: note(row.note, &row.overlaps, row.vanished),
         },
         revision: row.number,
+        approved_revision: row.approved_revision,
         because: row.because,
         revised_at: from_db(row.created_at),
         preheader: row.preheader,
@@ -187,14 +226,15 @@ pub async fn show(conn: &mut PgConnection, id: i64) -> Result<TipText, TipError>
         article_date: row.published_on.map(civil_from_db),
         tags: row.tags,
         fingerprint: row.fingerprint,
-    })
+    }))
 }
 
-/// The ids of the drafts of a series, or of all.
+/// The ids of the drafts of a series, or of all, but for those whose words stand in another tip.
 pub async fn drafts(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec<i64>, TipError> {
     let series = known_series(conn, series).await?;
     let ids = sqlx::query_scalar!(
-        "SELECT id FROM tips WHERE state = 'draft' AND ($1::bigint IS NULL OR series_id = $1) ORDER BY series_id, position",
+        "SELECT t.id FROM tips t JOIN segments s ON s.id = t.segment_id
+        WHERE t.state = 'draft' AND s.merged_into IS NULL AND ($1::bigint IS NULL OR t.series_id = $1) ORDER BY t.series_id, t.position",
         series
     );
     Ok(ids.fetch_all(conn).await?)
@@ -202,6 +242,14 @@ pub async fn drafts(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec
 
 /// Approves tips, so that they are sent from now on; gives the ids of those that were not approved before.
 pub async fn approve(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, TipError> {
+    let merged = sqlx::query!(
+        "SELECT t.id, home.id AS into FROM tips t JOIN segments s ON s.id = t.segment_id JOIN tips home ON home.segment_id = s.merged_into
+        WHERE t.id = ANY($1) ORDER BY t.id LIMIT 1",
+        ids
+    );
+    if let Some(row) = merged.fetch_optional(&mut *conn).await? {
+        return Err(TipError::Merged { id: row.id, into: row.into });
+    }
     set_state(conn, ids, "approved", "approve", now).await
 }
 
@@ -210,15 +258,24 @@ pub async fn retire(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> Res
     set_state(conn, ids, "retired", "retire", now).await
 }
 
-async fn set_state(conn: &mut PgConnection, ids: &[i64], state: &str, act: &str, now: Timestamp) -> Result<Vec<i64>, TipError> {
-    let known = sqlx::query_scalar!("SELECT id FROM tips WHERE id = ANY($1) ORDER BY id FOR UPDATE", ids).fetch_all(&mut *conn).await?;
-    if let Some(unknown) = ids.iter().find(|id| known.binary_search(id).is_err()) {
-        return Err(TipError::Unknown(*unknown));
+/// Holds tips, all of which have to be there.
+pub(super) async fn lock(conn: &mut PgConnection, ids: &[i64]) -> Result<(), TipError> {
+    let known = sqlx::query_scalar!("SELECT id FROM tips WHERE id = ANY($1) ORDER BY id FOR UPDATE", ids).fetch_all(conn).await?;
+    match ids.iter().find(|id| known.binary_search(id).is_err()) {
+        Some(unknown) => Err(TipError::Unknown(*unknown)),
+        None => Ok(()),
     }
-    let changed =
-        sqlx::query_scalar!("UPDATE tips SET state = $2, note = NULL WHERE id = ANY($1) AND state <> $2 RETURNING id", ids, state)
-            .fetch_all(&mut *conn)
-            .await?;
+}
+
+async fn set_state(conn: &mut PgConnection, ids: &[i64], state: &str, act: &str, now: Timestamp) -> Result<Vec<i64>, TipError> {
+    lock(conn, ids).await?;
+    let changed = sqlx::query_scalar!(
+        "UPDATE tips SET state = $2, note = NULL, approved_revision_id = NULL WHERE id = ANY($1) AND state <> $2 RETURNING id",
+        ids,
+        state
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     record(conn, act, &changed, state, now).await?;
     Ok(changed)
 }

@@ -89,7 +89,7 @@ pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now:
     };
     let limit = opening.as_ref().map_or(limit, |flying| limit.min(OPENING - flying.len() as i64));
     if limit > 0 {
-        let ids = pick(&mut tx, edition_id, open.period, now, limit).await?;
+        let ids = pick(&mut tx, edition_id, &open, now, limit).await?;
         take(&mut tx, worker, &ids, now, &mut claim).await?;
     }
     if let Some(flying) = opening {
@@ -135,12 +135,15 @@ struct Open {
     late: String,
     tolerance: SignedDuration,
     anew_at: Option<Timestamp>,
+    /// The last delivery that may leave, while those after it are still to be checked.
+    cleared_up_to: Option<i64>,
 }
 
 // In the opening phase the row is locked, so that two workers do not each start twenty.
 async fn look_at(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<Open>> {
     let row = sqlx::query!(
-        "SELECT period, accepted, late, tolerance_seconds, anew_at FROM editions WHERE id = $1 AND state = 'running'",
+        "SELECT period, accepted, late, tolerance_seconds, anew_at, CASE WHEN checked_at IS NULL THEN cleared_up_to END AS cleared_up_to
+        FROM editions WHERE id = $1 AND state = 'running'",
         edition_id
     )
     .fetch_optional(&mut *conn)
@@ -160,6 +163,7 @@ async fn look_at(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Optio
         late: row.late,
         tolerance: SignedDuration::from_secs(row.tolerance_seconds.into()),
         anew_at: row.anew_at.map(from_db),
+        cleared_up_to: row.cleared_up_to,
     }))
 }
 
@@ -233,16 +237,44 @@ async fn in_flight(conn: &mut PgConnection, edition_id: i64, open: &Open) -> sql
     .await
 }
 
-async fn pick(conn: &mut PgConnection, edition_id: i64, period: Date, now: Timestamp, limit: i64) -> sqlx::Result<Vec<Key>> {
+async fn pick(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timestamp, limit: i64) -> sqlx::Result<Vec<Key>> {
+    if let Some(cleared_up_to) = open.cleared_up_to {
+        return pick_cleared(conn, edition_id, (open.period, cleared_up_to), now, limit).await;
+    }
     let ids = sqlx::query_scalar!(
         "SELECT id FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at <= $3 ORDER BY ready_at, id LIMIT $4 FOR UPDATE SKIP LOCKED",
-        civil_to_db(period),
+        civil_to_db(open.period),
         edition_id,
         to_db(now),
         limit
     )
     .fetch_all(conn)
     .await?;
+    Ok(ids.into_iter().map(|id| Key { period: open.period, id }).collect())
+}
+
+// Apart from the other, so that a check that is over costs a claim nothing. By the claim's own index, which has the ids too: by the
+// primary key everything that was cleared would be sorted.
+async fn pick_cleared(
+    conn: &mut PgConnection,
+    edition_id: i64,
+    (period, cleared_up_to): (Date, i64),
+    now: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<Key>> {
+    sqlx::raw_sql("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off").execute(&mut *conn).await?;
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at <= $3 AND id <= $5
+        ORDER BY ready_at, id LIMIT $4 FOR UPDATE SKIP LOCKED",
+        civil_to_db(period),
+        edition_id,
+        to_db(now),
+        limit,
+        cleared_up_to
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::raw_sql("SET LOCAL enable_sort = on; SET LOCAL enable_bitmapscan = on").execute(conn).await?;
     Ok(ids.into_iter().map(|id| Key { period, id }).collect())
 }
 

@@ -51,14 +51,27 @@ pub struct Broadcast {
 
 /// The broadcast that an edition is of.
 pub async fn broadcast(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Broadcast> {
+    let campaign = sqlx::query_scalar!("SELECT campaign_id FROM editions WHERE id = $1", edition_id);
+    let campaign_id = campaign.fetch_one(&mut *conn).await?;
+    broadcast_of(conn, campaign_id).await
+}
+
+/// What a campaign says that goes out once.
+pub async fn broadcast_of(conn: &mut PgConnection, campaign_id: i64) -> sqlx::Result<Broadcast> {
     let row = sqlx::query!(
         r#"SELECT b.subject, b.preheader, b.markdown, p.name AS "name?", p.slug AS "slug?"
-        FROM editions e JOIN campaigns c ON c.id = e.campaign_id JOIN broadcasts b ON b.campaign_id = c.id LEFT JOIN programs p ON p.id = c.program_id
-        WHERE e.id = $1"#,
-        edition_id
+        FROM campaigns c JOIN broadcasts b ON b.campaign_id = c.id LEFT JOIN programs p ON p.id = c.program_id
+        WHERE c.id = $1"#,
+        campaign_id
     )
     .fetch_one(conn)
     .await?;
     let text = TipText { subject: row.subject, preheader: row.preheader, markdown: row.markdown, ..TipText::default() };
     Ok(Broadcast { text, program: row.name.zip(row.slug) })
+}
+
+/// How the subscriber is called as whom a test mail is made, if she gave a name and is still there.
+pub async fn name(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Result<Option<String>> {
+    let name = sqlx::query_scalar!("SELECT name FROM subscribers WHERE id = $1 AND erased_at IS NULL", subscriber_id);
+    Ok(name.fetch_optional(conn).await?.flatten())
 }

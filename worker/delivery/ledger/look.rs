@@ -2,7 +2,7 @@
 
 use crate::base::time::to_db;
 use jiff::Timestamp;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 /// Editions whose time has come are running from now on, though their planning may go on.
 pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<u64> {
@@ -26,6 +26,15 @@ pub async fn editions_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Resu
     .await
 }
 
+/// Whether a worker was seen within the last minute, by the database's clock.
+pub async fn is_a_worker_there(conn: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM workers WHERE gone_at IS NULL AND seen_at > clock_timestamp() - interval '1 minute') AS "there!""#
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Whether a transactional delivery is due now.
 pub async fn transactional_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM deliveries WHERE edition_id IS NULL AND ready_at <= $1) AS "due!""#, to_db(now))
@@ -35,6 +44,8 @@ pub async fn transactional_due(conn: &mut PgConnection, now: Timestamp) -> sqlx:
 
 /// Whether nothing is due in a running edition and nothing is claimed or being handed over, by anyone.
 pub async fn is_idle(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
+    // By one snapshot: a delivery that is given back between two looks would be in neither.
+    let conn = &mut *conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     if transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty() {
         return Ok(false);
     }

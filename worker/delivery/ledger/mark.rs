@@ -57,7 +57,7 @@ pub struct Record {
     pub reason: Option<String>,
     /// What the relay said.
     pub reply: Option<ReplyText>,
-    /// The relay refused us, not the mail: its edition is paused with this reason.
+    /// The relay refused us and not the mail, or the templates of its edition cannot be used here: its edition is paused with this reason.
     pub pause: Option<String>,
 }
 

@@ -100,6 +100,7 @@ impl Connection {
         let letter = match self.letters.make(claimed).await {
             Ok(letter) => letter,
             Err(LetterError::Unmakeable(error)) => return self.scribe.record(unmakeable(claimed, &error)).await,
+            Err(LetterError::Templates(reason)) => return self.scribe.record(not_begun(claimed, Some(reason))).await,
             Err(LetterError::Database(error)) => {
                 tracing::debug!(%error, "a mail is made later");
                 self.scribe.record(not_begun(claimed, None)).await;

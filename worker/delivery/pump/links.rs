@@ -20,6 +20,11 @@ pub(super) fn unsubscribe(setup: &Setup, subscriber_id: i64, topic_id: i64) -> S
     format!("{}/u/{}", setup.site_url, token::unsubscribe(&setup.keyring, UnsubscribeToken { subscriber_id, topic_id }))
 }
 
+/// Whatever a test mail links to: a page that says that it does nothing.
+pub(super) fn inert(setup: &Setup, delivery: i64) -> String {
+    format!("{}/u/{}", setup.site_url, token::of_id(&setup.keyring, Purpose::Test, delivery))
+}
+
 /// Her place on a program's waitlist, and her way out of it.
 pub(super) fn entry(setup: &Setup, slug: &str, entry: i64) -> String {
     format!("{}/{}", program(setup, slug), token::of_id(&setup.keyring, Purpose::Entry, entry))

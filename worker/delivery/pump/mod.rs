@@ -12,7 +12,7 @@ mod line;
 mod links;
 mod scribe;
 
-use super::{dkim::Signer, message::Mailbox, relay::Relay, render::Templates};
+use super::{dkim::Signer, message::Mailbox, relay::Relay, versions::Versions};
 use crate::base::{address::EmailAddress, clock::Clock, config::Delivery, database::Db, keys::Keyring};
 use rand_chacha::ChaCha8Rng;
 use sqlx::PgConnection;
@@ -45,8 +45,8 @@ pub struct Setup {
     pub from: Mailbox,
     /// The envelope's sender.
     pub return_path: EmailAddress,
-    /// The compiled templates.
-    pub templates: Templates,
+    /// The versions of the templates.
+    pub templates: Versions,
     /// Signs mails; none: unsigned.
     pub signer: Option<Signer>,
     /// The relays and how many connections each gets.

@@ -15,11 +15,11 @@ mod wire;
 pub use directory::Directory;
 pub use memory::{Answer, Handed, MemoryBox};
 pub use smtp::{Deadlines, SmtpSession};
-pub use tls::Roots;
 pub use url::{RelayUrl, RelayUrlError, Tls};
 
 use super::reply::{Outcome, Phase, ReplyText};
-use crate::base::address::EmailAddress;
+pub use crate::base::trust::Roots;
+use crate::base::{address::EmailAddress, trust::NoRoots};
 use std::{path::PathBuf, time::Duration};
 use tokio::time::Instant;
 
@@ -81,11 +81,9 @@ pub enum RelayError {
     /// The URL is wrong.
     #[error(transparent)]
     Url(#[from] RelayUrlError),
-    /// This machine trusts nobody, so no certificate can be checked.
-    #[error(
-        "no certificates of authorities were found on this machine, so the relay's cannot be checked: install the package ca-certificates ({0})"
-    )]
-    NoRoots(String),
+    /// This machine trusts nobody, so the relay's certificate cannot be checked.
+    #[error(transparent)]
+    NoRoots(#[from] NoRoots),
     /// The host name cannot stand in a certificate.
     #[error("`{0}` is not a host name or an IP address that TLS can check")]
     HostName(String),

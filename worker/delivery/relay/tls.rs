@@ -7,27 +7,19 @@ use super::{
     RelayError,
     url::{Server, Tls},
 };
+use crate::base::trust::{self, Roots};
 use std::{io, sync::Arc};
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+        ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
         pki_types::{CertificateDer, ServerName, UnixTime},
     },
 };
-
-/// The authorities whose certificates are trusted.
-#[derive(Debug, Clone)]
-pub enum Roots {
-    /// Those of the operating system.
-    OfThisMachine,
-    /// These, as DER.
-    These(Vec<Vec<u8>>),
-}
 
 /// What is needed to speak TLS with one server.
 #[derive(Clone)]
@@ -50,7 +42,7 @@ impl Client {
             .expect("ring speaks the default versions");
         let config = match unchecked {
             true => versions.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider))).with_no_client_auth(),
-            false => versions.with_root_certificates(store(roots)?).with_no_client_auth(),
+            false => versions.with_root_certificates(trust::store(roots)?).with_no_client_auth(),
         };
         Ok(Some(Self { connector: TlsConnector::from(Arc::new(config)), name }))
     }
@@ -58,24 +50,6 @@ impl Client {
     pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.connector.connect(self.name.clone(), stream).await
     }
-}
-
-fn store(roots: &Roots) -> Result<RootCertStore, RelayError> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        Roots::OfThisMachine => {
-            let found = rustls_native_certs::load_native_certs();
-            store.add_parsable_certificates(found.certs);
-            if store.is_empty() {
-                let cause = found.errors.first().map_or_else(|| "no file of certificates".to_owned(), ToString::to_string);
-                return Err(RelayError::NoRoots(cause));
-            }
-        }
-        Roots::These(certificates) => {
-            store.add_parsable_certificates(certificates.iter().map(|der| CertificateDer::from(der.clone())));
-        }
-    }
-    Ok(store)
 }
 
 /// Takes any certificate; the handshake's signatures are still checked, so the peer holds the certificate's key.

@@ -1,10 +1,21 @@
-//! MJML to HTML, once for each template at start: the result still holds its `{{…}}`, which are filled for each mail.
+//! Files to compiled templates: MJML to HTML, once for each template; the result still holds its `{{…}}`, which are filled for
+//! each mail.
 //!
 //! Colours, fonts and the language do not change while the process runs, so they stand in the templates as `[[name]]`
-//! and are put in here; the direction of writing too, of which there are two. Called by `Templates::load` alone.
+//! and are put in here; the direction of writing too, of which there are two. Called by `Templates::of` alone.
 
-use super::{Site, TemplateError, letter::Direction};
-use mrml::prelude::{parser::ParserOptions, render::RenderOptions};
+use super::{
+    BROADCAST, Site, TIP_PARTS, TemplateError, WEEKLY_TIP, broadcast,
+    budget::{self, TooMuch},
+    error::Faults,
+    files::{self, Files},
+    letter::Direction,
+    markup, mjml,
+    shape::{self, Kind},
+    table,
+};
+use handlebars::Handlebars;
+use std::collections::HashMap;
 
 const SERIF: &str = "Charter, 'Iowan Old Style', 'Palatino Linotype', Palatino, Georgia, 'Times New Roman', serif";
 const SANS: &str = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
@@ -13,49 +24,133 @@ const SANS: &str = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Helvetica Ne
 const FILLER: &str = "&#847;&zwnj;&nbsp;";
 const FILLER_TIMES: usize = 40;
 
-/// The parts that templates include. Put in as text: mrml's own including loses the width of what surrounds a part.
-const LAYOUT: [(&str, &str); 3] = [
-    ("layout/head.mjml.hbs", include_str!("../../../templates/email/layout/head.mjml.hbs")),
-    ("layout/masthead.mjml.hbs", include_str!("../../../templates/email/layout/masthead.mjml.hbs")),
-    ("layout/foot.mjml.hbs", include_str!("../../../templates/email/layout/foot.mjml.hbs")),
-];
+/// The registries of HTML parts and of text parts.
+pub(super) struct Registries {
+    pub(super) html: Handlebars<'static>,
+    pub(super) plain: Handlebars<'static>,
+}
 
-/// Compiles the MJML of the template `name`; its placeholders for mails survive.
-pub(super) fn mjml_to_html(name: &'static str, mjml: &str, direction: Direction, site: &Site) -> Result<String, TemplateError> {
-    let failed = |why: String| TemplateError::Mjml { template: name, why };
-    let whole = LAYOUT.iter().fold(mjml.to_owned(), |whole, (path, part)| whole.replace(&format!("<mj-include path=\"{path}\" />"), part));
-    let parsed = mrml::parse_with_options(settle(&whole, direction, site), &ParserOptions::default()).map_err(|e| failed(e.to_string()))?;
-    if let Some(warning) = parsed.warnings.first() {
-        return Err(failed(warning.to_string()));
+/// Compiles everything for `site`; every fault is named, not only the first.
+pub(super) fn compile(site: &Site, files: &Files) -> Result<Registries, Faults> {
+    let mut made = Registries { html: table::registry(), plain: table::plain_registry() };
+    made.html.register_escape_fn(super::escape_html);
+    let mut faults: Vec<TemplateError> = files.parts().flat_map(|(part, text)| read(&mut made, site, files, part, text)).collect();
+    if faults.is_empty() {
+        for (name, part, direction) in bodies() {
+            faults.extend(register_body(&mut made.html, site, files, (&name, &part), direction).err());
+        }
     }
-    // No font is ever loaded from anywhere: mrml's own list names a foreign host.
-    let options = RenderOptions { disable_comments: true, social_icon_origin: None, fonts: Default::default() };
-    let html = parsed.element.render(&options).map_err(|e| failed(e.to_string()))?;
-    match html.split_once("[[") {
-        Some((_, rest)) => Err(failed(format!("`[[{}]]` is no colour, font or word that is known", rest.split("]]").next().unwrap_or("")))),
-        None => Ok(tighten(&without_label(&html))),
+    if faults.is_empty() {
+        faults = too_much(&made, files);
+    }
+    if faults.is_empty() { Ok(made) } else { Err(Faults(faults)) }
+}
+
+// Looks at a file and registers it, unless MJML has to be made HTML first.
+fn read(made: &mut Registries, site: &Site, files: &Files, part: &str, text: &str) -> Vec<TemplateError> {
+    if Kind::of(part) == Kind::Plain {
+        return match shape::read(files, part, text) {
+            Ok(template) => {
+                made.plain.register_template(registered(part), template);
+                Vec::new()
+            }
+            Err(faults) => faults,
+        };
+    }
+    let mut faults = markup::faults(files, part, text);
+    for (direction, name) in directions(part) {
+        match settle_all(files, part, text, direction, site).map(|text| shape::read(files, part, &text)) {
+            Ok(Ok(template)) => made.html.register_template(name, template),
+            Ok(Err(wrong)) => faults.extend(wrong),
+            Err(wrong) => faults.push(wrong),
+        }
+    }
+    faults
+}
+
+// The name by which templates know a part: those of the layout go by their short ones.
+fn registered(part: &str) -> &str {
+    files::layout_part(part).map_or(part, |(name, _)| name)
+}
+
+fn directions(part: &str) -> Vec<(Direction, &str)> {
+    let both = TIP_PARTS.iter().find(|(direction, _, reading)| *direction == Direction::LeftToRight && *reading == part);
+    match both {
+        Some(_) => TIP_PARTS.iter().map(|(direction, _, reading)| (*direction, *reading)).collect(),
+        None => vec![(Direction::LeftToRight, registered(part))],
     }
 }
 
-/// Puts what does not change into a template.
-pub(super) fn settle(text: &str, direction: Direction, site: &Site) -> String {
+// Each HTML part: its template, the name that it is registered by, its direction.
+fn bodies() -> Vec<(String, String, Direction)> {
+    let mut all = Vec::new();
+    for parts in table::all() {
+        let file = parts.part("body.mjml");
+        let both: Vec<(Direction, &str)> = match parts.name {
+            name if name == WEEKLY_TIP.name => TIP_PARTS.iter().map(|(direction, body, _)| (*direction, *body)).collect(),
+            name if name == BROADCAST.name => broadcast::PARTS.to_vec(),
+            _ => vec![(Direction::LeftToRight, file.as_str())],
+        };
+        all.extend(both.into_iter().map(|(direction, name)| (file.clone(), name.to_owned(), direction)));
+    }
+    all
+}
+
+fn register_body(
+    html: &mut Handlebars<'static>,
+    site: &Site,
+    files: &Files,
+    (file, name): (&str, &str),
+    direction: Direction,
+) -> Result<(), TemplateError> {
+    let body = mjml::to_html(files, file, direction, site)?;
+    html.register_template_string(name, body)
+        .map_err(|e| TemplateError::Syntax { at: files.place(file, None), why: e.reason().to_string() })
+}
+
+fn too_much(made: &Registries, files: &Files) -> Vec<TemplateError> {
+    let mut found = Vec::new();
+    for (registry, kind) in [(&made.plain, Kind::Plain), (&made.html, Kind::Html)] {
+        let mut known = HashMap::new();
+        let mut names: Vec<&String> = registry.get_templates().keys().collect();
+        names.sort();
+        for name in names {
+            if let Err(TooMuch { part, line, why }) = budget::weigh(registry, name, &mut known) {
+                let at = place(files, kind, &part, line);
+                found.push(TemplateError::Endless { at, why });
+            }
+        }
+    }
+    found
+}
+
+// The lines of a body are those of the HTML that was made of it.
+fn place(files: &Files, kind: Kind, name: &str, line: usize) -> files::Place {
+    let part = name.trim_end_matches(" (rtl)");
+    match part.contains('/') {
+        true => files.place(part, (!part.ends_with(".mjml")).then_some(line)),
+        false => files.place(&kind.partial(part), Some(line)),
+    }
+}
+
+/// Puts what does not change into a template; whatever is left between `[[` and `]]` is a fault.
+pub(super) fn settle_all(files: &Files, part: &str, text: &str, direction: Direction, site: &Site) -> Result<String, TemplateError> {
+    let settled = settle(text, direction, site);
+    match settled.split_once("[[") {
+        None => Ok(settled),
+        Some((before, rest)) => {
+            let word = rest.split("]]").next().unwrap_or("").chars().take(40).collect::<String>();
+            let what = format!("`[[{word}]]` is no colour, font or word that is known");
+            Err(TemplateError::Refused { at: files.place(part, Some(before.matches('\n').count() + 1)), what })
+        }
+    }
+}
+
+fn settle(text: &str, direction: Direction, site: &Site) -> String {
     let words = [("serif", SERIF), ("sans", SANS), ("lang", &site.lang), ("dir", direction.name()), ("start", direction.start())];
     let words = words.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let filler = ("filler".to_owned(), FILLER.repeat(FILLER_TIMES));
-    let all = site.palette.named().into_iter().chain(words).chain([filler]);
-    all.fold(text.to_owned(), |text, (name, value)| text.replace(&format!("[[{name}]]"), &value))
-}
-
-// mrml repeats the title as the name of the mail's wrapper, where screen readers would say it once more before the
-// heading, outside of every landmark.
-fn without_label(html: &str) -> String {
-    match html.split_once(" aria-label=\"").and_then(|(before, rest)| Some((before, rest.split_once('"')?.1))) {
-        Some((before, after)) => format!("{before}{after}"),
-        None => html.to_owned(),
-    }
-}
-
-// The indentation of the source would be sent a million times.
-fn tighten(html: &str) -> String {
-    html.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    // Once: it is long, and a template that repeats it would grow beyond measure.
+    let text = text.replacen("[[filler]]", &FILLER.repeat(FILLER_TIMES), 1);
+    let all = site.palette.named().into_iter().chain(words);
+    all.fold(text, |text, (name, value)| text.replace(&format!("[[{name}]]"), &value))
 }

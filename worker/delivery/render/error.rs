@@ -1,6 +1,6 @@
 //! Why templates cannot be used, and why one mail cannot be made. The pump records the second as that delivery's end.
 
-use super::{ColourError, MAX_HTML};
+use super::{ColourError, MAX_HTML, files::Place};
 use handlebars::RenderErrorReason;
 
 /// Why the templates cannot be used at all.
@@ -9,22 +9,79 @@ pub enum TemplateError {
     /// The publisher's colour is none.
     #[error(transparent)]
     Colour(#[from] ColourError),
+    /// The folder or a file of it cannot be read.
+    #[error("{file} cannot be read: {why}")]
+    Unreadable {
+        /// The file, or the folder.
+        file: String,
+        /// What the system said.
+        why: String,
+    },
+    /// A file is larger than any template needs.
+    #[error("{file} has more than {limit} bytes: a template is far shorter")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// A file leads out of the folder, or is none.
+    #[error("{file} leads out of the folder of templates, or is no plain file: put the file itself there")]
+    Outside {
+        /// The file.
+        file: String,
+    },
+    /// No template has a file of this name.
+    #[error(
+        "{file} belongs to no template: `tidings template list` names those that there are, and parts of your own go to layout/NAME.txt.hbs, .html.hbs or .mjml.hbs"
+    )]
+    Stranger {
+        /// The file.
+        file: String,
+    },
+    /// The handlebars do not parse.
+    #[error("{at} does not parse: {why}")]
+    Syntax {
+        /// Where.
+        at: Place,
+        /// What the parser said.
+        why: String,
+    },
     /// The MJML does not compile.
-    #[error("templates/email/{template}/body.mjml.hbs does not compile: {why}")]
+    #[error("{at} does not compile: {why}")]
     Mjml {
-        /// The template's name.
-        template: &'static str,
+        /// Where.
+        at: Place,
         /// What the compiler said.
         why: String,
     },
-    /// The handlebars do not parse.
-    #[error("templates/email/{template} does not parse: {source}")]
-    Handlebars {
-        /// The template and its part.
-        template: String,
-        /// What the parser said, with line and column.
-        source: Box<handlebars::TemplateError>,
+    /// Something that no template may use.
+    #[error("{at}: {what}")]
+    Refused {
+        /// Where.
+        at: Place,
+        /// What it is, and what may be used.
+        what: String,
     },
+    /// Filling it would take more work than any mail needs.
+    #[error("{at} would take too much work: {why}")]
+    Endless {
+        /// Where.
+        at: Place,
+        /// What there is too much of.
+        why: String,
+    },
+}
+
+/// Everything that is wrong with the templates; at least one fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Faults(pub Vec<TemplateError>);
+
+impl From<TemplateError> for Faults {
+    fn from(fault: TemplateError) -> Self {
+        Self(vec![fault])
+    }
 }
 
 /// Why one mail cannot be made.
@@ -45,6 +102,14 @@ pub enum RenderError {
         template: String,
         /// What handlebars said.
         why: String,
+    },
+    /// A part came out longer than any mail may be.
+    #[error("template `{template}` gives more than {limit} bytes: no mail is that long")]
+    Overflow {
+        /// The template and its part.
+        template: String,
+        /// The most that a part may have.
+        limit: usize,
     },
     /// A part came out empty.
     #[error("template `{template}` gives an empty {part}: every mail needs one")]

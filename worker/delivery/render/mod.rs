@@ -1,36 +1,49 @@
-//! Makes the subject, the text and the HTML of a mail. Owns the templates (compiled into the binary), their contexts and
-//! the checks of what comes out; knows no MIME and no database.
+//! Makes the subject, the text and the HTML of a mail. Owns the templates (the operator's, else those of the binary), their contexts
+//! and the checks of what comes out; knows no MIME and no database.
 //!
-//! `Templates::load` compiles MJML and parses handlebars once; the pump then renders each mail strictly: a field that is
-//! missing, a link that may not stand in a mail or a part that is too large is a typed error, and never a panic.
+//! `Templates::of` looks at the files, compiles MJML and parses handlebars once; the pump then renders each mail strictly: a field
+//! that is missing, a link that may not stand in a mail or a part that is too large is a typed error, and never a panic.
 
+mod bounded;
 mod broadcast;
+mod budget;
 pub mod check;
 mod compile;
 mod dress;
 mod error;
+pub mod files;
+pub mod folder;
+#[cfg(test)]
+mod hostile;
 mod letter;
+mod markup;
+mod mjml;
 mod notices;
 mod palette;
 mod reading;
 pub mod samples;
+mod shape;
 mod table;
 mod wrap;
 
 pub use broadcast::{Because, Broadcast};
 pub use dress::may_link;
-pub use error::{RenderError, TemplateError};
+pub use error::{Faults, RenderError, TemplateError};
+pub use files::{Files, Origin, Place};
 pub use letter::{ReadyTip, Site, TipText, WeeklyTip, greeting_name};
 pub use notices::{Button, Entry, Foot, Links, Notice, moment};
 pub use palette::{ColourError, FIXED, Palette};
 pub use reading::Source;
 
+use bounded::fill;
+use compile::Registries;
 use error::failed;
 use handlebars::Handlebars;
 use jiff::Timestamp;
 use letter::{Direction, Layout, NoticeContext, WeeklyTipContext};
 use reading::ReadingContext;
-use table::{BROADCAST, HTML_PARTIALS, NOTICES, Parts, READING, WEEKLY_TIP, register};
+use std::sync::Arc;
+use table::{BROADCAST, Parts, WEEKLY_TIP};
 
 /// The largest HTML part: beyond it Gmail cuts a mail and hides its end, where the unsubscribe link stands.
 pub const MAX_HTML: usize = 102_400;
@@ -56,6 +69,7 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct Templates {
     site: Site,
+    files: Arc<Files>,
     html: Handlebars<'static>,
     plain: Handlebars<'static>,
 }
@@ -75,28 +89,39 @@ impl Site {
 }
 
 impl Templates {
-    /// Compiles every template for `site`.
-    pub fn load(site: Site) -> Result<Self, TemplateError> {
-        let (mut html, mut plain) = (table::registry(), table::plain_registry()?);
-        html.register_escape_fn(escape_html);
-        WEEKLY_TIP.register_plain(&mut plain)?;
-        for (direction, body, reading) in TIP_PARTS {
-            register(&mut html, body, &compile::mjml_to_html(WEEKLY_TIP.name, WEEKLY_TIP.mjml, direction, &site)?)?;
-            register(&mut html, reading, &compile::settle(READING, direction, &site))?;
-        }
-        BROADCAST.register_plain(&mut plain)?;
-        for (direction, body) in broadcast::PARTS {
-            register(&mut html, body, &compile::mjml_to_html(BROADCAST.name, BROADCAST.mjml, direction, &site)?)?;
-        }
-        for (name, text) in HTML_PARTIALS {
-            register(&mut html, name, &compile::settle(text, Direction::LeftToRight, &site))?;
-        }
-        for parts in NOTICES.iter().map(|kind| &kind.parts) {
-            parts.register_plain(&mut plain)?;
-            let body = compile::mjml_to_html(parts.name, parts.mjml, Direction::LeftToRight, &site)?;
-            register(&mut html, &parts.part("body.mjml"), &body)?;
-        }
-        Ok(Self { site, html, plain })
+    /// Compiles the templates of the binary for `site`.
+    pub fn load(site: Site) -> Result<Self, Faults> {
+        Self::of(site, Arc::new(Files::built_in()))
+    }
+
+    /// Compiles the templates of `files` for `site`; every fault is named, with file and line where they are known.
+    pub fn of(site: Site, files: Arc<Files>) -> Result<Self, Faults> {
+        let Registries { html, plain } = compile::compile(&site, &files)?;
+        Ok(Self { site, files, html, plain })
+    }
+
+    /// The files that they were compiled from.
+    pub fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
+    /// Where in the files the field stands that `error` is about, as far as can be told.
+    pub fn place_of(&self, error: &RenderError) -> Option<Place> {
+        let (RenderError::MissingField { template, .. } | RenderError::Failed { template, .. } | RenderError::Overflow { template, .. }) =
+            error
+        else {
+            return None;
+        };
+        let part = template.trim_end_matches(" (rtl)");
+        let field =
+            if let RenderError::MissingField { field, .. } = error { field.as_str() } else { return Some(self.files.place(part, None)) };
+        let shared = ["html", "txt"].map(|kind| format!("layout/{part}.{kind}"));
+        let layout = self.files.parts().map(|(part, _)| part).filter(|part| part.starts_with("layout/"));
+        let mut likely = std::iter::once(part).chain(shared.iter().map(String::as_str)).chain(layout);
+        likely.find_map(|part| {
+            let line = self.files.text(part)?.lines().position(|line| line.contains(field))?;
+            Some(self.files.place(part, Some(line + 1)))
+        })
     }
 
     /// The publisher that they were compiled for.
@@ -107,11 +132,10 @@ impl Templates {
     /// Makes a tip ready for mails; once for each revision, since all that its mails share is rendered here.
     pub fn ready_tip(&self, tip: &TipText) -> Result<ReadyTip, RenderError> {
         let mut ready = ReadyTip::new(tip, &self.site.palette);
-        let context = ReadingContext::of(tip);
         let (_, reading) = html_parts(ready.direction);
-        let fill = |registry: &Handlebars<'static>, part: &str| registry.render(part, &context).map_err(|e| failed(part, e));
-        ready.reading_html = fill(&self.html, reading)?.trim().to_owned();
-        ready.reading_text = fill(&self.plain, "weekly_tip/reading.txt")?.trim().to_owned();
+        let context = handlebars::Context::wraps(ReadingContext::of(tip)).map_err(|e| failed(reading, e))?;
+        ready.reading_html = fill(&self.html, reading, &context)?.trim().to_owned();
+        ready.reading_text = fill(&self.plain, "weekly_tip/reading.txt", &context)?.trim().to_owned();
         Ok(ready)
     }
 
@@ -154,10 +178,12 @@ impl Templates {
     fn render(&self, parts: &Parts, body: &str, context: &impl serde::Serialize) -> Result<Rendered, RenderError> {
         let template = parts.name;
         let context = handlebars::Context::wraps(context).map_err(|e| failed(template, e))?;
-        let fill = |registry: &Handlebars<'static>, part: &str| registry.render_with_context(part, &context).map_err(|e| failed(part, e));
-        let subject = letter::one_line(&fill(&self.plain, &parts.part("subject.txt"))?);
-        let text = fill(&self.plain, &parts.part("body.txt"))?;
-        let html = fill(&self.html, body)?;
+        let subject = letter::one_line(&fill(&self.plain, &parts.part("subject.txt"), &context)?);
+        let text = fill(&self.plain, &parts.part("body.txt"), &context)?;
+        let html = fill(&self.html, body, &context).map_err(|error| match error {
+            RenderError::Overflow { limit, .. } => RenderError::TooLarge { template, bytes: limit },
+            other => other,
+        })?;
         match () {
             () if subject.is_empty() => Err(RenderError::Empty { template, part: "subject" }),
             () if text.trim().is_empty() => Err(RenderError::Empty { template, part: "text" }),

@@ -5,7 +5,7 @@
 use super::{
     Because, Broadcast, Button, ColourError, Foot, Links, Notice, Palette, RenderError, Rendered, Site, Source, Templates, TipText,
     WeeklyTip,
-    check::Wanted,
+    check::{self, Wanted},
     table::{BROADCAST, NOTICES, WEEKLY_TIP},
 };
 use jiff::{Timestamp, civil::date};
@@ -70,6 +70,24 @@ impl Mail {
             postal_address: &site.postal_address,
         }
     }
+
+    /// What is wrong with it, with file and line where they are known.
+    pub fn findings(&self, templates: &Templates) -> Vec<String> {
+        match &self.rendered {
+            Ok(rendered) => check::findings(rendered, &self.wanted(templates.site())),
+            Err(error) => vec![match templates.place_of(error) {
+                Some(place) => format!("{place}: {error}"),
+                None => error.to_string(),
+            }],
+        }
+    }
+}
+
+/// What is wrong with the mails that `templates` make of the samples; empty when all is well.
+pub fn findings(templates: &Templates) -> Vec<String> {
+    let mails = mails(templates);
+    let each = mails.iter().flat_map(|mail| mail.findings(templates).into_iter().map(move |found| (mail, found)));
+    each.map(|(mail, found)| format!("{}, {}: {found}", mail.template, mail.sample)).collect()
 }
 
 fn tip_mail(templates: &Templates, sample: &Sample) -> Mail {

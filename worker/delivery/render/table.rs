@@ -1,10 +1,9 @@
-//! The templates by name: the texts of their parts, compiled into the binary.
+//! The templates by name, and what they may call.
 //!
-//! One more notice is a folder under `templates/email`, a file with its context under `notices`, and a line in [`NOTICES`].
-//! `Templates::load` compiles what stands here.
+//! One more notice is a folder under `templates/email`, its files in `files`, a file with its context under `notices`, and a line in
+//! [`NOTICES`]. `compile` compiles what stands here.
 
 use super::{
-    error::TemplateError,
     notices::{
         Kind,
         confirmation::Confirmation,
@@ -16,87 +15,53 @@ use super::{
 };
 use handlebars::Handlebars;
 
-/// The texts of a template's parts.
+/// A template; the texts of its parts are in `files`.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) name: &'static str,
-    pub(super) subject: &'static str,
-    pub(super) text: &'static str,
-    pub(super) mjml: &'static str,
-}
-
-macro_rules! parts {
-    ($name:literal) => {
-        Parts {
-            name: $name,
-            subject: include_str!(concat!("../../../templates/email/", $name, "/subject.txt.hbs")),
-            text: include_str!(concat!("../../../templates/email/", $name, "/body.txt.hbs")),
-            mjml: include_str!(concat!("../../../templates/email/", $name, "/body.mjml.hbs")),
-        }
-    };
 }
 
 /// The mail that carries a tip.
-pub(super) const WEEKLY_TIP: Parts = parts!("weekly_tip");
+pub(super) const WEEKLY_TIP: Parts = Parts { name: "weekly_tip" };
 
 /// The mail of a broadcast.
-pub(super) const BROADCAST: Parts = parts!("broadcast");
+pub(super) const BROADCAST: Parts = Parts { name: "broadcast" };
 
 /// The mails that say something to one person, each with the context that it is filled with.
 pub(super) static NOTICES: [Kind; 10] = [
-    Kind::of::<Confirmation>(parts!("confirmation")),
-    Kind::of::<Confirmation>(parts!("reminder")),
-    Kind::of::<Welcome>(parts!("welcome")),
-    Kind::of::<PreferencesLink>(parts!("preferences_link")),
-    Kind::of::<Joined>(parts!("joined")),
-    Kind::of::<Offer>(parts!("offer")),
-    Kind::of::<Reminder>(parts!("offer_reminder")),
-    Kind::of::<Expired>(parts!("expired")),
-    Kind::of::<Accepted>(parts!("accepted")),
-    Kind::of::<Closed>(parts!("closed")),
+    Kind::of::<Confirmation>(Parts { name: "confirmation" }),
+    Kind::of::<Confirmation>(Parts { name: "reminder" }),
+    Kind::of::<Welcome>(Parts { name: "welcome" }),
+    Kind::of::<PreferencesLink>(Parts { name: "preferences_link" }),
+    Kind::of::<Joined>(Parts { name: "joined" }),
+    Kind::of::<Offer>(Parts { name: "offer" }),
+    Kind::of::<Reminder>(Parts { name: "offer_reminder" }),
+    Kind::of::<Expired>(Parts { name: "expired" }),
+    Kind::of::<Accepted>(Parts { name: "accepted" }),
+    Kind::of::<Closed>(Parts { name: "closed" }),
 ];
-
-/// What text parts include.
-pub(super) const PLAIN_PARTIALS: [(&str, &str); 3] = [
-    ("foot", include_str!("../../../templates/email/layout/foot.txt.hbs")),
-    ("wish", include_str!("../../../templates/email/layout/wish.txt.hbs")),
-    ("weekly_tip/reading.txt", include_str!("../../../templates/email/weekly_tip/reading.txt.hbs")),
-];
-
-/// What the HTML parts of notices include.
-pub(super) const HTML_PARTIALS: [(&str, &str); 2] = [
-    ("button", include_str!("../../../templates/email/layout/button.html.hbs")),
-    ("wish", include_str!("../../../templates/email/layout/wish.html.hbs")),
-];
-
-/// What stands below a tip, in HTML.
-pub(super) const READING: &str = include_str!("../../../templates/email/weekly_tip/reading.html.hbs");
 
 /// What a template may not call; what is left is `if`, `unless` and `each`, and `wrap` in text parts.
 const UNWANTED: [&str; 14] = ["with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len"];
 
 impl Parts {
-    /// Compiles the subject and the text part.
-    pub(super) fn register_plain(&self, registry: &mut Handlebars<'static>) -> Result<(), TemplateError> {
-        register(registry, &self.part("subject.txt"), self.subject)?;
-        register(registry, &self.part("body.txt"), self.text)
-    }
-
     /// The name of a part, as errors give it.
     pub(super) fn part(&self, part: &str) -> String {
         format!("{}/{part}", self.name)
     }
 }
 
-/// A registry for text parts and subjects, with what they include.
-pub(super) fn plain_registry() -> Result<Handlebars<'static>, TemplateError> {
+/// Every template.
+pub(super) fn all() -> impl Iterator<Item = &'static Parts> {
+    [&WEEKLY_TIP, &BROADCAST].into_iter().chain(NOTICES.iter().map(|kind| &kind.parts))
+}
+
+/// A registry for text parts and subjects.
+pub(super) fn plain_registry() -> Handlebars<'static> {
     let mut plain = registry();
     plain.register_escape_fn(handlebars::no_escape);
     plain.register_helper("wrap", Box::new(wrap::helper));
-    for (name, text) in PLAIN_PARTIALS {
-        register(&mut plain, name, text)?;
-    }
-    Ok(plain)
+    plain
 }
 
 /// A strict registry in which templates may call nothing but the short list.
@@ -107,12 +72,6 @@ pub(super) fn registry() -> Handlebars<'static> {
         registry.unregister_helper(name);
     }
     registry
-}
-
-/// Compiles one part.
-pub(super) fn register(registry: &mut Handlebars<'static>, part: &str, text: &str) -> Result<(), TemplateError> {
-    let failed = |source| TemplateError::Handlebars { template: part.to_owned(), source: Box::new(source) };
-    registry.register_template_string(part, text).map_err(failed)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The one helper of ours that templates may call: `{{wrap text}}`, `{{wrap text indent="   "}}` for an item, and
 //! `{{wrap "The link works until " until "."}}` for a sentence of pieces.
 
+use super::bounded::MAX_PART;
 use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
 
 /// The widest line of a text part; an address may be longer.
@@ -48,6 +49,9 @@ pub(super) fn helper(
             return Err(RenderErrorReason::MissingVariable(piece.relative_path().cloned()).into());
         }
         text.push_str(piece.value().as_str().ok_or(RenderErrorReason::InvalidParamType("text"))?);
+        if text.len() > MAX_PART {
+            return Err(std::io::Error::other("`wrap` was given more than any mail may have").into());
+        }
     }
     let indent = call.hash_get("indent").and_then(|value| value.value().as_str()).unwrap_or("");
     out.write(&wrap(&text, indent))?;

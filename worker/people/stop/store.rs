@@ -150,7 +150,7 @@ pub(super) async fn queue_again(
 ) -> sqlx::Result<Vec<Option<i64>>> {
     sqlx::query_scalar!(
         r#"WITH wanted AS (
-            SELECT d.period, d.id, d.segment_id, d.due_at
+            SELECT d.period, d.id, d.segment_id, d.tip_revision_id, d.due_at
             FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
             LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period LEFT JOIN campaigns c ON c.id = e.campaign_id
             WHERE d.subscriber_id = $1 AND d.state = 'skipped' AND d.finished_at >= $2
@@ -164,6 +164,14 @@ pub(super) async fn queue_again(
             INSERT INTO segments_given (subscriber_id, segment_id)
             SELECT DISTINCT $1::bigint, segment_id FROM wanted WHERE segment_id IS NOT NULL
             ON CONFLICT DO NOTHING RETURNING segment_id),
+        -- An import may have found meanwhile that other segments have words of theirs: she gets those with these mails.
+        inherited AS (
+            INSERT INTO segments_given (subscriber_id, segment_id, of_segment_id)
+            SELECT $1::bigint, o.segment_id, o.of_segment_id
+            FROM given JOIN segment_overlaps o ON o.of_segment_id = given.segment_id
+            WHERE EXISTS (SELECT FROM wanted JOIN tip_revisions r ON r.id = wanted.tip_revision_id
+                          WHERE wanted.segment_id = o.of_segment_id AND r.created_at < o.since)
+            ON CONFLICT DO NOTHING),
         back AS (
             SELECT DISTINCT ON (coalesce(segment_id, -id)) period, id FROM wanted
             WHERE segment_id IS NULL OR segment_id IN (SELECT segment_id FROM given)

@@ -3,9 +3,12 @@
 //! GET and HEAD only look. A POST is done in the database before it is answered, and the page then shows the person's
 //! present standing, whatever came before. A body that is none of ours changes nothing.
 
-use super::post::{self, Act};
+use super::{
+    post::{self, Act},
+    subscribe::message,
+};
 use crate::{
-    base::token::{self, UnsubscribeToken},
+    base::token::{self, Purpose, UnsubscribeToken},
     people::stop::{self, Scope, Source, Standing},
     waitlist::standing as places,
     web::{
@@ -57,17 +60,33 @@ struct Page<'a> {
 }
 
 async fn shown(web: &Web, token: Token) -> Result<Response, Problem> {
+    if is_of_a_test(web, &token) {
+        return Ok(inert(web));
+    }
     let person = person(web, token)?;
     standing_page(web, person, false).await
 }
 
 async fn acted(web: &Web, token: Token, request: Request) -> Result<Response, Problem> {
+    if is_of_a_test(web, &token) {
+        return Ok(inert(web));
+    }
     let person = person(web, token)?;
     let act = post::read(request).await.ok_or(Problem::WrongForm)?;
     // A task of its own: a reader who closes the page does not end the stop between its two commits.
     let (doing, now) = (web.clone(), web.clock.now());
     tokio::spawn(async move { carry_out(&doing, person, act, now).await }).await??;
     standing_page(web, person, true).await
+}
+
+fn is_of_a_test(web: &Web, token: &Token) -> bool {
+    token.as_ref().is_ok_and(|Path(token)| token::verify_id(&web.keyring, Purpose::Test, token).is_some())
+}
+
+// A mail program's one click is answered like any other; nothing is behind it.
+fn inert(web: &Web) -> Response {
+    let said = "The mail that you came from is a test. In a real one this link is for leaving, for your preferences or for your place; here it changes nothing.";
+    message(web, StatusCode::OK, "A link of a test mail", &[said])
 }
 
 fn person(web: &Web, token: Token) -> Result<UnsubscribeToken, Problem> {

@@ -1,0 +1,153 @@
+//! Templates of an operator's own, from the folder to the inbox: an edition keeps the version that it began with, on every host and
+//! after every change; what begins later has the new one.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use tidings::delivery::relay::{Answer, MemoryBox};
+use tidings::delivery::reply::Phase;
+use tidings::delivery::versions::{Change, store};
+use tidings::jobs::App;
+
+use crate::notices::mail::Mail;
+use crate::support::story::{Story, count, memory};
+use tidings::campaigns::states::Late;
+
+const SUBJECT: &str = "weekly_tip/subject.txt.hbs";
+
+#[tokio::test]
+async fn an_edition_keeps_the_version_that_it_began_with_on_hosts_that_have_another_and_after_a_change() {
+    let own = tempfile::tempdir().expect("a folder");
+    write(own.path(), SUBJECT, "One: {{tip.subject}}");
+    let (mut story, mails) = begun(own.path()).await;
+    let app = story.jobs(vec![memory(&mails, 2)]);
+    story.run_until_idle(&app).await;
+    assert_eq!(beginnings(&mails), ["One"; 3], "two are deferred");
+
+    // The folder changes, and is taken up without a restart.
+    write(own.path(), SUBJECT, "The second: {{tip.subject}}");
+    assert_eq!([app.setup.templates.look(), app.setup.templates.look()], [Change::None, Change::Taken]);
+    mails.clear();
+    mails.answer_with(|_| Answer::Accept);
+    // A host whose folder is another one, or has none, makes the rest of the edition.
+    story.app.config.templates.folder = String::new();
+    let other = story.jobs(vec![memory(&mails, 2)]);
+    story.app.wait(SignedDuration::from_mins(20));
+    story.run_until_idle(&other).await;
+    assert_eq!(beginnings(&mails), ["One"; 2]);
+    let edition = story.report().await;
+    assert_eq!((&edition["state"], count(&edition, "sent")), (&"finished".into(), 5), "{edition}");
+
+    // What begins now has the new one, whoever sends it.
+    mails.clear();
+    story.run_edition().await;
+    story.run_until_idle(&app).await;
+    assert_eq!(beginnings(&mails), ["The second"; 5]);
+    assert_eq!(story.number("SELECT count(DISTINCT template_version) FROM editions").await, 2);
+    keeps(&story, &app).await;
+}
+
+// What the schema holds, and what is pruned.
+async fn keeps(story: &Story, app: &App) {
+    let mut conn = story.conn().await;
+    let other =
+        sqlx::query("UPDATE editions SET template_version = (SELECT max(hash) FROM template_versions WHERE hash <> template_version)");
+    let refused = other.execute(&mut *conn).await.expect_err("a refusal").to_string();
+    assert!(refused.contains("began with"), "{refused}");
+    let later = story.app.now() + SignedDuration::from_hours(48);
+    assert_eq!(store::prune(&mut conn, later).await.expect("pruned"), 0, "both are in use");
+    story.tamper("UPDATE editions SET template_version = NULL WHERE id = (SELECT min(id) FROM editions)").await;
+    assert_eq!(store::prune(&mut conn, story.app.now()).await.expect("pruned"), 0, "an edition may be about to use it");
+    assert_eq!(store::prune(&mut conn, later).await.expect("pruned"), 1);
+    // The pump asks for the version of each edition once, and begins one that has none.
+    let first = story.number("SELECT min(id) FROM editions").await;
+    let templates = app.setup.templates.of_edition(&mut conn, first, story.app.now()).await.expect("templates");
+    assert_eq!(templates.files().version(), app.setup.templates.newest().files().version());
+}
+
+#[tokio::test]
+async fn an_edition_whose_version_this_binary_cannot_use_is_paused_and_loses_nobody() {
+    let own = tempfile::tempdir().expect("a folder");
+    write(own.path(), SUBJECT, "One: {{tip.subject}}");
+    let (mut story, mails) = begun(own.path()).await;
+    story.run_until_idle(&story.jobs(vec![memory(&mails, 2)])).await;
+    story.tamper("UPDATE template_versions SET files = jsonb_set(files, '{weekly_tip/body.txt}', '\"{{#if\"')").await;
+    story.app.config.templates.folder = String::new();
+    mails.answer_with(|_| Answer::Accept);
+    story.app.wait(SignedDuration::from_mins(20));
+    let other = story.jobs(vec![memory(&mails, 2)]);
+    story.run_until_idle(&other).await;
+    let edition = story.report().await;
+    assert_eq!((&edition["state"], count(&edition, "sent"), count(&edition, "to_do")), (&"paused".into(), 3, 2), "{edition}");
+    let why = story.texts("SELECT reason FROM editions WHERE state = 'paused'").await;
+    assert!(why[0].contains("began with") && why[0].contains("weekly_tip/body.txt"), "{why:?}");
+}
+
+#[tokio::test]
+async fn an_operator_lists_copies_edits_and_checks() {
+    let own = tempfile::tempdir().expect("a folder");
+    let folder = own.path().join("ours");
+    let story = Story::with(&[("TIDINGS_TEMPLATES__FOLDER", folder.to_str().expect("text"))]).await;
+    let said = story.tidings_refuses(&["template", "copy", "offers"]).await;
+    assert!(said.contains("no template `offers`") && said.contains("offer_reminder"), "{said}");
+    let copied = story.tidings(&["template", "copy", "offer", "layout"]).await;
+    assert_eq!(copied.lines().count(), 10, "{copied}");
+    let said = story.tidings_refuses(&["template", "copy", "offer"]).await;
+    assert!(said.contains("offer/body.mjml.hbs") && said.contains("--force"), "{said}");
+    story.tidings(&["template", "copy", "offer", "--force"]).await;
+    let listed: Value = serde_json::from_str(&story.tidings(&["template", "list", "--json"]).await).expect("JSON");
+    let ours = listed.as_array().expect("files").iter().filter(|file| file["from"] != "built-in").count();
+    assert_eq!((ours, listed.as_array().expect("files").len()), (10, 45));
+    let table = story.tidings(&["template", "list"]).await;
+    assert!(table.contains("built-in") && table.contains("ours"), "{table}");
+    story.tidings(&["template", "check"]).await;
+
+    write(&folder, "offer/body.txt.hbs", "a\n{{env \"PATH\"}}\n{{> nobody}}");
+    write(&folder, "ofer/body.txt.hbs", "a");
+    let output = story.app.binary().env("TIDINGS_TEMPLATES__FOLDER", &folder).args(["template", "check"]).output().expect("the binary");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("ofer/body.txt.hbs belongs to no template"), "{said}");
+    fs::remove_dir_all(folder.join("ofer")).expect("removed");
+    let output = story.app.binary().env("TIDINGS_TEMPLATES__FOLDER", &folder).args(["template", "check"]).output().expect("the binary");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("offer/body.txt.hbs:2: `env`") && said.contains("offer/body.txt.hbs:3: there is no part `nobody`"), "{said}");
+    write(&folder, "offer/body.txt.hbs", "a\n{{nobody.knows}}");
+    let output = story.app.binary().env("TIDINGS_TEMPLATES__FOLDER", &folder).args(["template", "check"]).output().expect("the binary");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && said.contains("offer/body.txt.hbs:2: template `offer/body.txt` wants the field"), "{said}");
+    // A start is refused.
+    let said = story.tidings_refuses(&["worker", "--until-idle"]).await;
+    assert!(said.contains("offer/body.txt.hbs:2") || said.contains("relays"), "{said}");
+}
+
+// Five people, two of whom the relay defers at first, on the morning of the edition.
+async fn begun(folder: &Path) -> (Story, MemoryBox) {
+    let story = Story::with(&[("TIDINGS_TEMPLATES__FOLDER", folder.to_str().expect("text"))]).await;
+    story.tips(3).await;
+    story.subscribers(5).await;
+    story.campaign(Late::Ask).await;
+    let mails = MemoryBox::default();
+    mails.answer_with(|mail| match mail.to.as_str() {
+        "person-1@example.org" | "person-2@example.org" => Answer::Reply(Phase::Rcpt, "451 4.3.0 later".to_owned()),
+        _ => Answer::Accept,
+    });
+    story.turn_to("2026-01-13T09:00:00Z");
+    (story, mails)
+}
+
+// What the subjects of the mails begin with, in order.
+fn beginnings(mails: &MemoryBox) -> Vec<String> {
+    let subjects = mails.handed().into_iter().map(|mail| Mail::read(&mail.message).subject());
+    let mut found: Vec<String> = subjects.map(|subject| subject.split(':').next().unwrap_or_default().to_owned()).collect();
+    found.sort();
+    found
+}
+
+fn write(folder: &Path, file: &str, text: &str) {
+    let path = folder.join(file);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, text).expect("a file");
+}

@@ -1,0 +1,112 @@
+//! An operator's word about an edition that pre-flight holds: send it whatever was found, or look again after the cause was corrected.
+//!
+//! Looking again plans anew as well when nothing of the edition has been tried yet, so that it has the tips, the words and the people of
+//! now. `edition::release` and the command line call it; the caller holds the campaign's row.
+
+use jiff::Timestamp;
+use sqlx::{Acquire, PgConnection};
+
+use super::store;
+use crate::base::time::to_db;
+use crate::base::wake::{self, Job};
+use crate::campaigns::CampaignError;
+use crate::campaigns::campaign::refused;
+use crate::campaigns::states::CampaignState;
+use crate::campaigns::store as campaigns;
+
+/// Lets the editions of a campaign that are held by findings go all the same, tolerance and deadline anew; gives their occurrences.
+/// A mail that cannot be made fails by itself.
+pub async fn accept(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Vec<String>, CampaignError> {
+    let mut tx = conn.begin().await?;
+    let campaign = campaigns::lock(&mut tx, name).await?;
+    if campaign.state == CampaignState::Paused {
+        return Err(refused(&campaign, "resume it first: `tidings campaign resume`"));
+    }
+    let accepted = sqlx::query_scalar!(
+        "UPDATE editions SET state = resume_to, resume_to = NULL, reason = NULL, anew_at = $2, accepted_at = $2, cleared_up_to = checked_up_to
+        WHERE campaign_id = $1 AND state = 'held' AND edition_blocked(id) RETURNING occurrence",
+        campaign.id,
+        to_db(now)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if accepted.is_empty() {
+        return Err(CampaignError::NothingFound(name.to_owned()));
+    }
+    campaigns::record_act(&mut tx, "accept", &campaign, Some(&accepted.join(", ")), now).await?;
+    wake::enqueue(&mut tx, &Job::Sweep).await?;
+    wake::enqueue(&mut tx, &Job::Send).await?;
+    tx.commit().await?;
+    Ok(accepted)
+}
+
+/// Has the editions of a campaign that findings hold checked anew, planned anew if nothing of them was tried; gives their occurrences.
+pub(in crate::campaigns) async fn check_again(conn: &mut PgConnection, campaign_id: i64, now: Timestamp) -> sqlx::Result<Vec<String>> {
+    let held = sqlx::query!(
+        "SELECT id, occurrence FROM editions WHERE campaign_id = $1 AND state = 'held' AND edition_blocked(id) ORDER BY id FOR NO KEY UPDATE",
+        campaign_id
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut occurrences = Vec::new();
+    for edition in held {
+        begin_anew(conn, edition.id).await?;
+        sqlx::query!(
+            "UPDATE editions SET state = CASE WHEN starts_at <= $2 THEN 'running' WHEN planned IS NULL THEN 'planning' ELSE 'scheduled' END,
+                resume_to = NULL, reason = NULL, anew_at = $2
+            WHERE id = $1",
+            edition.id,
+            to_db(now)
+        )
+        .execute(&mut *conn)
+        .await?;
+        wake::enqueue(conn, &Job::PlanEdition { edition_id: edition.id }).await?;
+        occurrences.push(edition.occurrence);
+    }
+    Ok(occurrences)
+}
+
+/// Takes back what is planned of an edition, or at least gives its mails the words of now, and forgets what was found. The caller
+/// holds the edition's row.
+pub(super) async fn begin_anew(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
+    let tried = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM editions e JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
+            WHERE e.id = $1 AND (d.fence > 0 OR d.state NOT IN ('queued', 'skipped'))) AS "tried!""#,
+        edition_id
+    );
+    match tried.fetch_one(&mut *conn).await? {
+        true => renew_words(conn, edition_id).await?,
+        false => unplan(conn, edition_id).await?,
+    }
+    store::forget(conn, edition_id).await
+}
+
+async fn unplan(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "WITH gone AS (
+            DELETE FROM deliveries d USING editions e WHERE e.id = $1 AND d.period = e.period AND d.edition_id = e.id
+            RETURNING d.subscriber_id, d.segment_id, d.state)
+        DELETE FROM segments_given g USING gone
+        WHERE gone.state = 'queued' AND g.subscriber_id = gone.subscriber_id AND g.segment_id = gone.segment_id",
+        edition_id
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM edition_line WHERE edition_id = $1", edition_id).execute(&mut *conn).await?;
+    sqlx::query!("UPDATE editions SET planned = NULL, counted = 0, planned_up_to = 0, template_version = NULL WHERE id = $1", edition_id)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+async fn renew_words(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE deliveries d SET tip_revision_id = t.revision_id FROM editions e, tips t
+        WHERE e.id = $1 AND d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL AND d.attempts = 0
+            AND t.segment_id = d.segment_id AND t.state = 'approved' AND t.revision_id <> d.tip_revision_id",
+        edition_id
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}

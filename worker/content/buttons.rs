@@ -1,0 +1,140 @@
+//! Buttons and menus: short lines by which a page is used, not read.
+//!
+//! Owns their words. Called by `signs`.
+
+use super::words;
+
+#[expect(clippy::too_many_lines, reason = "one list of words")]
+pub(super) fn is_button(lower: &str) -> bool {
+    let key = words::key(lower);
+    let exact = [
+        "share",
+        "share this",
+        "share this article",
+        "share this post",
+        "share on facebook",
+        "share on twitter",
+        "share on pinterest",
+        "share on x",
+        "share on linkedin",
+        "tweet",
+        "pin",
+        "pin it",
+        "facebook",
+        "twitter",
+        "pinterest",
+        "instagram",
+        "linkedin",
+        "whatsapp",
+        "youtube",
+        "email this",
+        "print",
+        "print this",
+        "copy link",
+        "save",
+        "skip to content",
+        "skip to main content",
+        "menu",
+        "main menu",
+        "home",
+        "search",
+        "close",
+        "toggle navigation",
+        "back to top",
+        "top",
+        "previous",
+        "next",
+        "previous post",
+        "next post",
+        "previous article",
+        "next article",
+        "older posts",
+        "newer posts",
+        "load more",
+        "show more",
+        "log in",
+        "login",
+        "log out",
+        "sign in",
+        "sign up",
+        "register",
+        "subscribe",
+        "subscribe now",
+        "newsletter",
+        "cart",
+        "shop",
+        "blog",
+        "about",
+        "about us",
+        "contact",
+        "contact us",
+        "privacy policy",
+        "privacy",
+        "terms of service",
+        "terms of use",
+        "terms",
+        "cookie policy",
+        "cookie settings",
+        "accept cookies",
+        "accept all",
+        "advertisement",
+        "sponsored",
+        "ad",
+        "leave a comment",
+        "leave a reply",
+        "no comments",
+        "comments",
+        "post a comment",
+        "continue reading",
+        "read more",
+        "learn more",
+        "submit",
+        "get started",
+        "download",
+        "listen",
+        "faqs",
+        "careers",
+        "press",
+        "sitemap",
+        "uncategorized",
+        "jump to recipe",
+        "print recipe",
+        "jump to section",
+        "in this article",
+        "table of contents",
+        "contents",
+        "toc",
+        "medical disclaimer",
+        "share via",
+        "follow us",
+        "like this",
+    ];
+    let counted = key.split_once(' ').is_some_and(|(n, rest)| {
+        n.bytes().all(|b| b.is_ascii_digit()) && matches!(rest, "shares" | "comments" | "likes" | "views" | "comment" | "share" | "tweets")
+    });
+    let labelled = [
+        "posted in",
+        "filed under",
+        "tagged",
+        "tags:",
+        "categories:",
+        "category:",
+        "posted under",
+        "share:",
+        "share this:",
+        "previous:",
+        "next:",
+        "image credit",
+        "photo credit",
+    ];
+    exact.contains(&key.as_str()) || counted || labelled.iter().any(|label| lower.starts_with(label))
+}
+
+/// "Home | About | Blog": three or more short parts between bars or arrows.
+pub(super) fn is_menu(text: &str) -> bool {
+    ['|', '»', '›', '>', '•', '·'].iter().filter(|bar| text.contains(**bar)).any(|bar| {
+        let parts: Vec<&str> = text.split(*bar).map(str::trim).filter(|part| !part.is_empty()).collect();
+        let short = |part: &&str| words::count(part) <= 4 && !part.ends_with('.') && !part.contains(['\\', '{', '=']);
+        parts.len() >= 3 && parts.iter().all(short)
+    })
+}

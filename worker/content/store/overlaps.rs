@@ -1,0 +1,60 @@
+//! Segments that have words of others: whoever was given the one is not given the other.
+//!
+//! Owns segment_overlaps and the rows of segments_given that are inherited. They are written once, by the import that found the
+//! overlap, and not looked up when an edition is planned: who is given the new words later gets both tips, who had the old ones has
+//! had both. A row is inherited also from a mail that only waits, since that goes out with its old words.
+
+use super::record;
+use super::tips::{TipError, lock};
+use crate::base::time::to_db;
+use jiff::Timestamp;
+use sqlx::PgConnection;
+
+/// A segment that has words which another one had.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Overlap {
+    pub(super) segment_id: i64,
+    pub(super) of_segment_id: i64,
+}
+
+/// Remembers overlaps, and gives each segment the recipients of the other.
+pub(super) async fn inherit(conn: &mut PgConnection, overlaps: &[Overlap], now: Timestamp) -> sqlx::Result<()> {
+    if overlaps.is_empty() {
+        return Ok(());
+    }
+    let (segments, of): (Vec<i64>, Vec<i64>) = overlaps.iter().map(|overlap| (overlap.segment_id, overlap.of_segment_id)).unzip();
+    sqlx::query!(
+        "INSERT INTO segment_overlaps (segment_id, of_segment_id, since) SELECT segment_id, of_segment_id, $3
+        FROM unnest($1::bigint[], $2::bigint[]) AS o (segment_id, of_segment_id) ON CONFLICT (segment_id, of_segment_id) DO UPDATE SET since = excluded.since",
+        &segments,
+        &of,
+        to_db(now)
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO segments_given (subscriber_id, segment_id, of_segment_id)
+        SELECT g.subscriber_id, o.segment_id, o.of_segment_id
+        FROM segments_given g JOIN unnest($1::bigint[], $2::bigint[]) AS o (segment_id, of_segment_id) ON g.segment_id = o.of_segment_id
+        WHERE g.segment_id = ANY($2) ORDER BY g.subscriber_id ON CONFLICT DO NOTHING",
+        &segments,
+        &of
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes tips that overlap others tips like any other: they go to whoever was not given them themselves. How many more people that is.
+pub async fn declare_new(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> Result<u64, TipError> {
+    lock(conn, ids).await?;
+    let segments = sqlx::query_scalar!("SELECT segment_id FROM tips WHERE id = ANY($1)", ids).fetch_all(&mut *conn).await?;
+    sqlx::query!("UPDATE segments SET merged_into = NULL WHERE id = ANY($1)", &segments).execute(&mut *conn).await?;
+    sqlx::query!("DELETE FROM segment_overlaps WHERE segment_id = ANY($1)", &segments).execute(&mut *conn).await?;
+    let freed = sqlx::query!("DELETE FROM segments_given WHERE segment_id = ANY($1) AND of_segment_id IS NOT NULL", &segments)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+    record(conn, "new", ids, &format!("{freed} recipients freed"), now).await?;
+    Ok(freed)
+}

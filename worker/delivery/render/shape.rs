@@ -1,0 +1,209 @@
+//! What a template may say: fields, `if`, `unless`, `each`, `wrap` in text, and parts of the layout by name. All else is refused
+//! here, with its line, before anything is rendered.
+//!
+//! `read` first looks at how deep the blocks are, because the parser goes down with them on the stack. Called by `compile`.
+
+use super::{error::TemplateError, files::Files};
+use handlebars::{
+    Template,
+    template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement},
+};
+
+/// How deep blocks may stand in each other; each further branch of an `else if` counts as one deeper.
+const MAX_DEPTH: usize = 24;
+
+/// Values that a part may be given.
+const MAX_VALUES: usize = 4;
+
+/// What is HTML already, and is put in as it is.
+const RAW_FIELDS: [&str; 2] = ["tip.body_html", "tip.reading_html"];
+
+/// What a part is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A subject or a text part.
+    Plain,
+    /// HTML, or MJML that becomes it.
+    Html,
+}
+
+impl Kind {
+    pub(super) fn of(part: &str) -> Self {
+        if part.ends_with(".txt") { Self::Plain } else { Self::Html }
+    }
+
+    /// The file of the layout that `{{> name}}` puts in.
+    pub(super) fn partial(self, name: &str) -> String {
+        format!("layout/{name}.{}", if self == Self::Plain { "txt" } else { "html" })
+    }
+}
+
+/// Parses `text`, the settled text of `part`, and refuses what no template may use; every fault is named.
+pub(super) fn read(files: &Files, part: &str, text: &str) -> Result<Template, Vec<TemplateError>> {
+    if let Err((line, what)) = scan(text) {
+        return Err(vec![TemplateError::Refused { at: files.place(part, Some(line)), what: what.to_owned() }]);
+    }
+    let template = Template::compile_with_name(text, part.to_owned()).map_err(|e| {
+        let at = files.place(part, e.pos().map(|(line, _)| line));
+        vec![TemplateError::Syntax { at, why: e.reason().to_string() }]
+    })?;
+    let mut rules = Rules { files, part, kind: Kind::of(part), faults: Vec::new() };
+    rules.look_at(&template);
+    if rules.faults.is_empty() { Ok(template) } else { Err(rules.faults) }
+}
+
+// How deep blocks stand, told from the text alone; the line and what is wrong. Comments are passed over as the parser does, and
+// what is escaped opens and closes nothing for it, but here still opens: too deep is the only mistake that would cost anything.
+fn scan(text: &str) -> Result<(), (usize, &'static str)> {
+    let mut open: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("{{") {
+        let start = at + found;
+        let here = |what| (line_of(text, start), what);
+        let rest = &text[start + 2..];
+        if rest.starts_with("{{") {
+            return Err(here("`{{{{` is no part of templates: write {{field}}"));
+        }
+        at = start + 2 + tag_length(rest).ok_or(here("`{{` is not closed: write `}}` on the same line"))?;
+        let tag = rest[..at - start - 2].trim_start_matches('{').trim_start_matches('~').trim_start();
+        if tag.starts_with('!') {
+            continue;
+        }
+        if holds_a_call(tag) {
+            return Err(here("`(`, `[` and `{` stand for nothing in templates: write plain fields such as site.name"));
+        }
+        let escaped = text[..start].ends_with('\\');
+        match tag.as_bytes().first() {
+            Some(b'#') => open.push(1),
+            Some(b'/') if !escaped => drop(open.pop()),
+            _ if goes_on(tag) => match open.last_mut() {
+                Some(deep) => *deep += 1,
+                None => return Err(here("an `else` stands outside of every block")),
+            },
+            _ => {}
+        }
+        if open.iter().sum::<usize>() > MAX_DEPTH {
+            return Err(here("blocks stand too deep in each other: 24 are enough"));
+        }
+    }
+    Ok(())
+}
+
+// Up to and with the end of a tag whose `{{` is before `rest`; a `}}` within quotes does not end it. A comment ends as it says.
+fn tag_length(rest: &str) -> Option<usize> {
+    if rest.starts_with("!--") {
+        return rest.find("--}}").map(|end| end + 4);
+    }
+    if rest.starts_with('!') {
+        return rest.find("}}").map(|end| end + 2);
+    }
+    let mut quote = None;
+    for (at, c) in rest.char_indices() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '}') if rest[at..].starts_with("}}") => return Some(at + 2),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn holds_a_call(tag: &str) -> bool {
+    let mut quote = None;
+    tag.chars().any(|c| match (quote, c) {
+        (None, '"' | '\'') => {
+            quote = Some(c);
+            false
+        }
+        (Some(open), c) => {
+            quote = (open != c).then_some(open);
+            false
+        }
+        (None, c) => matches!(c, '(' | '[' | '{'),
+    })
+}
+
+// `else if …`, which the parser puts one deeper than the branch before.
+fn goes_on(tag: &str) -> bool {
+    let after = tag.strip_prefix("else").or_else(|| tag.strip_prefix('^'));
+    after.is_some_and(|after| after.trim_start().starts_with(|c: char| c.is_alphanumeric()))
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text[..at].matches('\n').count() + 1
+}
+
+struct Rules<'a> {
+    files: &'a Files,
+    part: &'a str,
+    kind: Kind,
+    faults: Vec<TemplateError>,
+}
+
+impl Rules<'_> {
+    fn look_at(&mut self, template: &Template) {
+        for (element, line) in elements(template) {
+            match element {
+                TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
+                TemplateElement::Expression(field) => self.look_at_field(field, line),
+                TemplateElement::HtmlExpression(field) => self.look_at_raw(field, line),
+                TemplateElement::HelperBlock(block) => self.look_at_block(block, line),
+                TemplateElement::PartialExpression(partial) => self.look_at_partial(partial, line),
+                _ => self.refuse(line, "decorators, inline parts and parts with a block of their own are no part of templates"),
+            }
+        }
+    }
+
+    fn look_at_field(&mut self, field: &HelperTemplate, line: usize) {
+        let name = field.name.as_name().unwrap_or_default();
+        let is_call = !field.params.is_empty() || !field.hash.is_empty();
+        match (is_call, name, self.kind) {
+            (false, ..) | (true, "wrap", Kind::Plain) => {}
+            (true, "wrap", Kind::Html) => self.refuse(line, "`wrap` is for text parts: HTML breaks its lines by itself"),
+            _ => self
+                .refuse(line, &format!("`{name}` is nothing that templates may call: there are if, unless, each, and wrap in text parts")),
+        }
+    }
+
+    fn look_at_raw(&mut self, field: &HelperTemplate, line: usize) {
+        let name = field.name.as_name().unwrap_or_default();
+        let plain = field.params.is_empty() && field.hash.is_empty();
+        if !plain || (self.kind == Kind::Html && !RAW_FIELDS.contains(&name)) {
+            let may = "only tip.body_html and tip.reading_html are HTML already";
+            self.refuse(line, &format!("`{name}` would be put in without escaping: {may}, so write it with two braces"));
+        }
+    }
+
+    fn look_at_block(&mut self, block: &HelperTemplate, line: usize) {
+        let name = block.name.as_name().unwrap_or_default();
+        let sound = block.params.len() == 1 && block.hash.is_empty() && matches!(block.params[0], Parameter::Path(_));
+        if !matches!(name, "if" | "unless" | "each") {
+            self.refuse(line, &format!("`#{name}` is no block of templates: there are if, unless and each"));
+        } else if !sound {
+            self.refuse(line, &format!("`#{name}` takes one field"));
+        }
+        [&block.template, &block.inverse].into_iter().flatten().for_each(|inner| self.look_at(inner));
+    }
+
+    fn look_at_partial(&mut self, partial: &DecoratorTemplate, line: usize) {
+        let name = partial.name.as_name().unwrap_or_default();
+        let file = self.kind.partial(name);
+        if self.files.text(&file).is_none() {
+            self.refuse(line, &format!("there is no part `{name}`: a part is a file of the layout, here {file}.hbs"));
+        }
+        if !partial.params.is_empty() || partial.hash.len() > MAX_VALUES {
+            self.refuse(line, &format!("the part `{name}` takes values by their names, at most {MAX_VALUES}, and nothing else"));
+        }
+    }
+
+    fn refuse(&mut self, line: usize, what: &str) {
+        self.faults.push(TemplateError::Refused { at: self.files.place(self.part, Some(line)), what: what.to_owned() });
+    }
+}
+
+/// The elements of a template, each with its line.
+pub(super) fn elements(template: &Template) -> impl Iterator<Item = (&TemplateElement, usize)> {
+    let lines = template.mapping.iter().map(|at| at.0).chain(std::iter::repeat(1));
+    template.elements.iter().zip(lines)
+}
