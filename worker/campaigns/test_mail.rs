@@ -1,4 +1,4 @@
-//! One mail of a campaign to any address, to be looked at: marked [Test], with links that do nothing, counted nowhere.
+//! One mail of a campaign to any address, to be looked at: marked `[Test]`, with links that do nothing, counted nowhere.
 //!
 //! It is a delivery with the basis `test`: of no edition and for no subscriber, sent by the ordinary pump. Whose mail it is made as
 //! stands in its context by her number alone, so that nothing of her is kept. An operator's act on the command line.

@@ -1,7 +1,10 @@
 //! The feeds of the settings and the bounds of what is fetched: what is wrong with one is said when the settings are read, and not in the night of its cron line.
 
 use super::duration;
-use crate::base::{cron_line::CronLine, fetch};
+use crate::base::{
+    cron_line::{CronLine, CronLineError},
+    fetch,
+};
 use serde::Deserialize;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -53,7 +56,8 @@ pub(super) fn check(feeds: &BTreeMap<String, Feed>, bounds: &Fetch) -> Result<()
             Err(error) => return wrong("url", error.to_string()),
         };
         if let Err(error) = CronLine::parse(&feed.cron, &feed.zone) {
-            return wrong("cron", error.to_string());
+            let key = if matches!(error, CronLineError::Zone(_)) { "zone" } else { "cron" };
+            return wrong(key, error.to_string());
         }
         let same = |other: &Feed| fetch::address(&other.url).is_ok_and(|other| other == url) && other.series.trim() == feed.series.trim();
         if let Some((first, _)) = feeds.iter().find(|(_, other)| same(other)).filter(|(first, _)| *first != name) {

@@ -135,7 +135,8 @@ fn look_at(letters: &Letters, mail: &Claimed, shared: &Shared) -> Vec<(Kind, Str
     match letters.draft(mail, shared) {
         Ok(draft) => {
             let faults = check::faults(&draft.rendered, &draft.wanted());
-            faults.into_iter().map(|fault| (Kind::Mail(fault.kind), fault.says)).collect()
+            let lost = shared.lost_links().iter().map(|url| check::Fault::of_link(url));
+            lost.chain(faults).map(|fault| (Kind::Mail(fault.kind), fault.says)).collect()
         }
         // The outermost words alone: what lies beneath may quote her address.
         Err(error) => vec![(Kind::of_error(&error), error.to_string())],

@@ -125,7 +125,10 @@ fn notes(found: &Forecast) -> Vec<String> {
     let out: Vec<String> =
         found.editions.iter().filter(|week| week.run_out > 0).map(|week| format!("{} on {}", week.run_out, week.edition)).collect();
     match out.as_slice() {
-        [] => notes.push("Nobody runs out of tips.".to_owned()),
+        [] if found.editions.iter().all(|week| !week.skipped.contains_key("no tip left")) => {
+            notes.push("Nobody runs out of tips.".to_owned())
+        }
+        [] => notes.push("Whoever has no tip left had none before: import and approve more.".to_owned()),
         out => notes.push(format!("Have no tip left for the first time: {}.", out.join(", "))),
     }
     let back: Vec<String> =

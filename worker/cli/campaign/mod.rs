@@ -99,7 +99,7 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Send one of its mails to any address, marked [Test], with links that do nothing; it is counted nowhere
+    /// Send one of its mails to any address, marked `[Test]`, with links that do nothing; it is counted nowhere
     Test(test::Args),
     /// Send what is held: what was late goes, what pre-flight held is checked again first
     Release {

@@ -92,6 +92,7 @@ fn print(found: &Preflight) -> anyhow::Result<()> {
     ))?;
     lines(&found.findings).iter().try_for_each(|line| say(line))?;
     match (found.blocking(), found.accepted) {
+        (0, _) if !found.done => say("Nothing blocks so far: a worker still plans and checks it. Ask again."),
         (0, _) => say("Nothing blocks. Nothing was sent or changed."),
         (_, true) => say("It was accepted as it is. Nothing was sent or changed."),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! `tidings campaign test`: one mail of a campaign to any address, marked [Test] and counted nowhere.
+//! `tidings campaign test`: one mail of a campaign to any address, marked `[Test]` and counted nowhere.
 
 use anyhow::{Context as _, bail};
 use serde_json::json;

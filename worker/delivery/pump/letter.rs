@@ -363,6 +363,17 @@ pub struct Shared {
     topic: Option<Arc<Topic>>,
 }
 
+impl Shared {
+    /// The addresses that its words link to and a mail may not.
+    pub fn lost_links(&self) -> &[String] {
+        match &self.words {
+            Words::Tip(tip) => tip.lost_links(),
+            Words::Broadcast(broadcast) => broadcast.text.lost_links(),
+            Words::Notice => &[],
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Words {
     Tip(Arc<ReadyTip>),

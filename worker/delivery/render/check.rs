@@ -64,6 +64,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// A link of the text that a mail may not carry.
+    pub fn of_link(url: &str) -> Self {
+        Self::new(Kind::Link, format!("the link `{url}` is relative or not https: write the whole https address"))
+    }
+
     fn new(kind: Kind, says: impl Into<String>) -> Self {
         Self { kind, says: says.into() }
     }

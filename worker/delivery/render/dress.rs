@@ -28,6 +28,15 @@ pub(super) fn dress(html: &str, palette: &Palette, start: &str) -> String {
     out
 }
 
+/// The addresses in `html` that `dress` takes away from their words, because a mail may not link to them. Links within the text itself
+/// mean nothing in a mail, and are not named.
+pub(super) fn lost_links(html: &str) -> Vec<String> {
+    let tags = html.match_indices('<').filter_map(|(at, _)| Tag::read(&html[at..]));
+    let links = tags.filter(|tag| !tag.closing && tag.name.eq_ignore_ascii_case("a")).filter_map(|tag| tag.attribute("href"));
+    let lost = links.filter(|url| !(url.is_empty() || url.starts_with('#') || url.starts_with("mailto:") || may_link(url)));
+    lost.map(|url| url.replace("&amp;", "&")).collect()
+}
+
 /// Whether a mail may link to `url`: https, or this machine (the demo, tests).
 pub fn may_link(url: &str) -> bool {
     let sound = !url.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '`'));
@@ -220,6 +229,10 @@ mod tests {
         ] {
             assert_eq!(dressed(&format!("<a href=\"{target}\">x</a>")), "x", "{target}");
         }
+        assert_eq!(
+            lost_links("<p><a href=\"foo/bar?a=1&amp;b=2\">x</a> <a href=\"#top\">y</a> <a href=\"https://example.org/\">z</a></p>"),
+            ["foo/bar?a=1&b=2"]
+        );
         assert!(may_link("http://127.0.0.1:8080/u/x") && may_link("http://[::1]:80/") && may_link("http://localhost/"));
         assert!(!may_link("http://localhost:80@example.org/") && !may_link("http://127.0.0.1@example.org/"));
     }

@@ -60,6 +60,8 @@ pub struct ReadyTip {
     pub(super) reading_text: String,
     #[serde(skip)]
     pub(super) direction: Direction,
+    #[serde(skip)]
+    lost_links: Vec<String>,
 }
 
 /// The way a text is written.
@@ -118,9 +120,11 @@ impl ReadyTip {
         let article_title = one_line(&tip.article_title);
         let article_date = tip.article_date.map(|date| date.strftime("%-d %B %Y").to_string());
         let dated = article_date.as_deref().map(|date| format!(", {date}")).unwrap_or_default();
+        let html = content::markdown_to_html(&tip.markdown);
         Self {
             preheader: one_line(&tip.preheader),
-            body_html: dress::dress(&content::markdown_to_html(&tip.markdown), palette, direction.start()),
+            lost_links: dress::lost_links(&html),
+            body_html: dress::dress(&html, palette, direction.start()),
             body_text: content::markdown_to_text(&tip.markdown).trim_end().to_owned(),
             section_url: tip.section_url.clone().filter(|url| dress::may_link(url)),
             source_line: wrap::wrap(&format!("From “{article_title}”{dated}"), ""),
@@ -131,6 +135,11 @@ impl ReadyTip {
             direction,
             subject,
         }
+    }
+
+    /// The addresses that its text links to and a mail may not: relative, or not https. In the mail their words stand without a link.
+    pub fn lost_links(&self) -> &[String] {
+        &self.lost_links
     }
 }
 

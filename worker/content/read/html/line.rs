@@ -294,7 +294,7 @@ fn leads_somewhere(url: &str) -> bool {
 /// Words that are squared and cubed.
 const UNITS: [&str; 8] = ["m", "cm", "mm", "km", "ft", "in", "yd", "mi"];
 
-/// "[3]", "(3)" and "3" as the group of labels.
+/// `[3]`, `(3)` and `3` as the group of labels.
 fn group(text: &str) -> Option<String> {
     let bare = text.trim().trim_matches(['[', ']', '(', ')']).trim();
     citations::group(bare).map(str::to_owned)

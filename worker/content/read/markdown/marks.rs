@@ -96,7 +96,7 @@ fn is_closing(bare: &str) -> bool {
     directive || named || bare == "<>"
 }
 
-/// ":::tip[Title]" and ":::tip Title": the title stays.
+/// `:::tip[Title]` and `:::tip Title`: the title stays.
 fn directive(bare: &str, indent: &str, out: &mut String) -> Option<usize> {
     let rest = bare.trim_start_matches(':').trim();
     let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '-').collect();
