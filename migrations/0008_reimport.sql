@@ -23,5 +23,27 @@ CREATE TABLE segment_overlaps (
     CHECK (segment_id <> of_segment_id)
 );
 
--- Not given itself: inherited from this one, which had its words. A null takes no room in the row.
-ALTER TABLE segments_given ADD COLUMN of_segment_id bigint;
+-- The segments a subscriber counts as having had, since she was given, or is about to be, one that had their words. Apart from what she
+-- was given: she may be given the segment itself as well, and either may be taken back without the other.
+CREATE TABLE segments_inherited (
+    subscriber_id  bigint NOT NULL,
+    segment_id     bigint NOT NULL,
+    of_segment_id  bigint NOT NULL,     -- the one that she was given
+    CONSTRAINT segments_inherited_key PRIMARY KEY (subscriber_id, segment_id, of_segment_id)
+);
+
+-- Whatever frees a segment frees what was inherited from it. The series is held: an import that is copying the recipients at this
+-- moment is waited for, and its copies are seen. A plan that was kept from the time when the table was empty would read all of it.
+CREATE FUNCTION segments_freed() RETURNS trigger LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    IF EXISTS (SELECT FROM freed) THEN
+        PERFORM FROM series WHERE id IN (SELECT series_id FROM tips WHERE segment_id IN (SELECT DISTINCT segment_id FROM freed))
+            ORDER BY id FOR SHARE;
+        DELETE FROM segments_inherited i USING freed
+        WHERE i.subscriber_id = freed.subscriber_id AND i.of_segment_id = freed.segment_id;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER segments_freed AFTER DELETE ON segments_given
+    REFERENCING OLD TABLE AS freed FOR EACH STATEMENT EXECUTE FUNCTION segments_freed();

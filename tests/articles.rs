@@ -76,6 +76,19 @@ fn a_feed_gives_each_entry_with_its_text_and_refuses_a_summary() {
 }
 
 #[test]
+fn the_only_entry_of_a_feed_has_the_address_that_is_given_and_keeps_it() {
+    let feed = String::from_utf8_lossy(FEED);
+    let second = feed.rfind("<entry").expect("a second entry");
+    let end = feed.rfind("</entry>").expect("its end") + "</entry>".len();
+    let one = format!("{}{}", &feed[..second], &feed[end..]);
+    let hints = Hints { name: "feed".to_owned(), url: Some("https://example.org/given".to_owned()) };
+    let found = content::articles(one.as_bytes(), None, &hints, &Settings::default()).expect("the input can be read").remove(0);
+    assert_eq!(found.article.expect("it is an article").url.as_deref(), Some("https://example.org/given"));
+    let again = content::prepare(&found.source, Some(Format::Html), &Hints::default(), &Settings::default()).expect("it can be read again");
+    assert_eq!(again.url.as_deref(), Some("https://example.org/given"));
+}
+
+#[test]
 fn what_a_revision_keeps_of_one_of_many_articles_can_be_read_again() {
     for one in found(EXPORT, "export.xml").into_iter().chain(found(FEED, "feed")) {
         let Ok(article) = one.article else { continue };

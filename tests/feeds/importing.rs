@@ -96,6 +96,37 @@ async fn an_article_that_fails_is_named_and_the_others_go_in() {
 }
 
 #[tokio::test]
+async fn of_two_entries_with_one_address_the_second_is_named_and_overwrites_nothing() {
+    let app = TestApp::new().await;
+    let twice: Vec<u8> = String::from_utf8(rss(&[("House care", &["gutter"]), ("Garden care", &["hedge"])]))
+        .expect("text")
+        .replace("/garden-care<", "/house-care<")
+        .into();
+    let (server, _feed) = publisher(twice).await;
+    let url = server.url("/feed.xml");
+    let found = items(bring_in(&app, &url, None).await);
+    assert_eq!(found.iter().map(|item| item.taken.is_ok()).collect::<Vec<_>>(), [true, false], "{found:?}");
+    let why = found[1].refused().expect("a reason").to_string();
+    assert!(why.contains("two entries have the address `https://news.example.org/house-care`"), "{why}");
+    assert_eq!(number(&app, "SELECT count(*) FROM article_revisions").await, 1);
+}
+
+#[tokio::test]
+async fn a_series_whose_name_is_nearly_that_of_another_one_is_refused_and_the_feed_is_told() {
+    let app = TestApp::new().await;
+    let (server, _feed) = publisher(rss(&[("House care", &["gutter"])])).await;
+    let url = server.url("/feed.xml");
+    assert!(items(bring_in(&app, &url, Some("Back pain")).await)[0].taken.is_ok());
+    let found = items(bring_in(&app, &url, Some("Back-pain")).await);
+    let why = found[0].refused().expect("a reason").to_string();
+    assert!(why.contains("`Back-pain` is too like that of the series `Back pain`"), "{why}");
+    assert_eq!(number(&app, "SELECT count(*) FROM series").await, 1);
+    let conn = &mut *app.db.pool.acquire().await.expect("a connection");
+    let told = feeds::list(conn).await.expect("feeds");
+    assert!(told.iter().any(|standing| standing.refused.iter().any(|refused| refused.why == why)), "{told:?}");
+}
+
+#[tokio::test]
 async fn what_is_no_feed_is_told_written_down_and_counted() {
     let app = TestApp::new().await;
     let times = Arc::new(AtomicU32::new(0));

@@ -48,6 +48,35 @@ async fn an_edit_is_no_change_of_the_source_and_a_retired_tip_stays_retired() {
 }
 
 #[tokio::test]
+async fn what_an_operator_edited_or_kept_back_is_looked_at_even_when_all_is_to_be_approved() {
+    let story = Story::new(0).await;
+    import(&story, &first().without("Lamp"), true).await;
+    import(&story, &first(), false).await;
+    import(&story, &first().with("Kettle", [120]), false).await;
+    let mut conn = story.conn().await;
+    let subject = Edit { subject: Some("Clean windows".to_owned()), ..Edit::default() };
+    store::edit(&mut conn, 2, &subject, story.app.now()).await.expect("an edit");
+    let all = ["Kettle", "Window", "Garden", "Lamp"].into_iter().enumerate();
+    import(&story, &all.fold(first(), |article, (n, name)| article.with(name, [130 + n])), true).await;
+    let states = "SELECT id || ' ' || state || coalesce(' ' || note, '') FROM tips WHERE id IN (1, 2, 3, 7) ORDER BY id";
+    let states = story.texts(states).await;
+    assert_eq!(states, ["1 draft source changed", "2 draft source changed under an edit", "3 approved", "7 draft source changed"]);
+}
+
+#[tokio::test]
+async fn an_edit_of_words_that_an_import_has_replaced_meanwhile_is_refused() {
+    let story = Story::new(0).await;
+    import(&story, &first(), true).await;
+    import(&story, &revised(), false).await;
+    let mut conn = story.conn().await;
+    let edit = |revision| Edit { subject: Some("Clean windows".to_owned()), revision: Some(revision), ..Edit::default() };
+    let refused = store::edit(&mut conn, 2, &edit(1), story.app.now()).await.expect_err("it was begun before the import");
+    assert!(matches!(refused, TipError::Revised { id: 2, edited: 1, current: 2 }), "{refused}");
+    assert_eq!(store::show(&mut conn, 2).await.expect("a tip").row.note.as_deref(), Some("source changed"));
+    assert_eq!(store::edit(&mut conn, 2, &edit(2), story.app.now()).await.expect("an edit"), Some(3));
+}
+
+#[tokio::test]
 async fn what_vanished_is_flagged_until_it_is_back() {
     let story = Story::new(0).await;
     import(&story, &first(), true).await;

@@ -1,9 +1,12 @@
-//! Articles that are edited at random, round after round, while people come and editions are sent: nobody has a sentence twice.
+//! Articles that are edited at random, round after round, while people come and editions are sent or taken back: nobody has a sentence
+//! twice.
 
+use jiff::SignedDuration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::article::{self, Article, approve_all, given_twice, import};
+use super::taken_back::{Way, assert_inherited_of_given};
 use crate::campaigns::story::Story;
 
 const ROUNDS: usize = 5;
@@ -24,8 +27,16 @@ async fn whatever_is_done_to_an_article_nobody_has_a_sentence_twice() {
             for _ in 0..3 {
                 told.push(edit(&mut article, &mut dice, &mut next));
             }
+            // An edition that was planned before the import is taken back or sent after it.
+            story.app.wait(SignedDuration::from_secs(1));
+            story.run_edition().await;
             import(&story, &article, false).await;
             approve_all(&story).await;
+            let (person, way) = (dice.random_range(1..=round as i64 + 1), Way::any(&mut dice));
+            told.push(format!("{way:?} {person}"));
+            way.take_back(&story, person, 7 + round as i16).await;
+            story.send().await;
+            assert_inherited_of_given(&story).await;
         }
         article::editions(&story, 12).await;
         assert_eq!(given_twice(&story).await, Vec::<String>::new(), "{seed}: {told:?}");

@@ -87,6 +87,7 @@ async fn take_tip(conn: &mut PgConnection, place: Place, zone: &str, now: Timest
             WHERE t.series_id = $2 AND t.state = 'approved' AND t.revision_id IS NOT NULL
                 AND (t.stage_from IS NULL OR ($3::date - s.stage_date >= t.stage_from * 7 AND $3::date - s.stage_date < t.stage_to * 7))
                 AND NOT EXISTS (SELECT FROM segments_given g WHERE g.subscriber_id = $1 AND g.segment_id = t.segment_id)
+                AND NOT EXISTS (SELECT FROM segments_inherited i WHERE i.subscriber_id = $1 AND i.segment_id = t.segment_id)
             ORDER BY t.position LIMIT 1),
         given AS (
             INSERT INTO segments_given (subscriber_id, segment_id) SELECT $1, segment_id FROM next ON CONFLICT DO NOTHING RETURNING segment_id)

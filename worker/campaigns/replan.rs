@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-use super::weekly::{Edition, EditionRow, hold_series, write};
+use super::weekly::{Edition, EditionRow, hold_all_series, write};
 use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
 
@@ -16,19 +16,20 @@ pub use super::planning::lost;
 /// Plans a subscriber's waiting deliveries anew; gives how many. The caller holds her row, and tries again when [`lost`] says so.
 ///
 /// Campaigns are held first, so that no edition is opened meanwhile, then their editions: a planner that began before the
-/// change is either waited for, or made to begin anew.
+/// change is either waited for, or made to begin anew. Then their series, before anything is taken back: an import that copies what she
+/// was given must see her with it or without it, and not wait for what waits for it.
 pub async fn replan(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp) -> sqlx::Result<usize> {
     if !may_be_mailed(conn, subscriber_id).await? {
         return Ok(0); // The stop's sweep ends what waits for her; a row that is taken back here would not be written again.
     }
     let editions = hold_editions(conn, subscriber_id).await?;
+    hold_all_series(conn, editions.iter().map(|edition| edition.series_id).collect()).await?;
     let ids: Vec<i64> = editions.iter().map(|edition| edition.id).collect();
     let taken = take_back(conn, subscriber_id, &ids, now).await?;
     let mut written = 0;
     for mut edition in editions {
         if taken.contains(&edition.id) {
             edition.times.not_before = Some(now);
-            hold_series(conn, edition.series_id).await?;
             written += write(conn, &edition, &[subscriber_id], now).await?;
         }
     }

@@ -189,7 +189,10 @@ pub async fn provisions(conn: &mut PgConnection, weekly: &Weekly) -> sqlx::Resul
             (SELECT count(*) FROM tips WHERE series_id = $1 AND state = 'approved') AS "approved_tips!",
             (SELECT count(*) FROM subscriptions WHERE topic_id = $2 AND standing = 'confirmed') AS "subscribers!",
             coalesce((
-                SELECT count(*) FROM segments_given g JOIN tips t ON t.segment_id = g.segment_id AND t.series_id = $1 AND t.state = 'approved'
+                SELECT count(*) FROM (SELECT subscriber_id, segment_id FROM segments_given
+                    UNION ALL SELECT DISTINCT subscriber_id, segment_id FROM segments_inherited i WHERE NOT EXISTS (
+                        SELECT FROM segments_given g WHERE g.subscriber_id = i.subscriber_id AND g.segment_id = i.segment_id)) g
+                JOIN tips t ON t.segment_id = g.segment_id AND t.series_id = $1 AND t.state = 'approved'
                 JOIN subscriptions n ON n.subscriber_id = g.subscriber_id AND n.topic_id = $2 AND n.standing = 'confirmed'
                 GROUP BY g.subscriber_id ORDER BY 1 DESC LIMIT 1), 0) AS "furthest!""#,
         weekly.series_id,

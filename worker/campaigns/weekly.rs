@@ -157,6 +157,16 @@ pub(super) async fn hold_series(conn: &mut PgConnection, series_id: i64) -> sqlx
     Ok(())
 }
 
+/// The same of several, always in the same order.
+pub(super) async fn hold_all_series(conn: &mut PgConnection, mut series: Vec<i64>) -> sqlx::Result<()> {
+    series.sort_unstable();
+    series.dedup();
+    for series_id in series {
+        hold_series(conn, series_id).await?;
+    }
+    Ok(())
+}
+
 /// The approved tips of a series in its order.
 pub(super) async fn approved_tips(conn: &mut PgConnection, series_id: i64) -> sqlx::Result<Vec<Tip>> {
     let rows = sqlx::query!(

@@ -290,7 +290,7 @@ async fn edit(
         // An editor may stay open for hours: no transaction does.
         transaction.rollback().await?;
         let file = write_draft(&tip)?;
-        change = read_draft(&file, &tip)?;
+        change = Edit { revision: Some(tip.revision), ..read_draft(&file, &tip)? };
         draft = Some(file);
         transaction = ctx.db().await?.pool.begin().await?;
     }
@@ -349,7 +349,7 @@ fn parse_draft(text: &str) -> anyhow::Result<Edit> {
         Ok(value.trim().to_owned())
     };
     let (subject, preheader) = (take("Subject")?, take("Preheader")?);
-    Ok(Edit { subject: Some(subject), preheader: Some(preheader), markdown: Some(rest.trim().to_owned()), weeks: None })
+    Ok(Edit { subject: Some(subject), preheader: Some(preheader), markdown: Some(rest.trim().to_owned()), ..Edit::default() })
 }
 
 #[cfg(test)]

@@ -217,11 +217,15 @@ pub async fn import(target: Target<'_>, found: Vec<Found>, series: Option<&str>,
         };
         items.push(match taken {
             // The database itself is out of reach: the others would wait for it one by one.
-            Err(NotTaken::Store(ImportError::Database(error))) if error.as_database_error().is_none() => return Err(error.into()),
+            Err(NotTaken::Store(ImportError::Database(error))) if is_out_of_reach(&error) => return Err(error.into()),
             taken => Item { name, taken },
         });
     }
     Ok(items)
+}
+
+fn is_out_of_reach(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }
 
 async fn take(target: Target<'_>, article: Article, source: &[u8], series: Option<&str>, now: Timestamp) -> Result<Taken, NotTaken> {

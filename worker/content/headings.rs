@@ -3,7 +3,7 @@
 //! Owns the vocabulary of sections: introductions and conclusions, lists of sources, ends of pages, and headings that
 //! only make sense with a neighbour ("The remedy"). Called by `sift`, `sections` and `subject`.
 
-use super::{vocabulary, words};
+use super::{signs, vocabulary, words};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -42,6 +42,9 @@ pub(crate) fn role(heading: &str) -> Role {
     let count = words::count(key);
     if count <= 4 && key.ends_with(" disclaimer") {
         return Role::Page("publisher's notice");
+    }
+    if count <= 14 && signs::asks_for_address(key) {
+        return Role::Page("sign-up box");
     }
     if count > 7 {
         return Role::Body;

@@ -3,7 +3,7 @@
 //! Owns comrak's options and the rewriting of a parsed tree (images become their words, raw HTML goes, links keep only
 //! addresses that a mail may carry). Called by the readers and by `present`.
 
-use super::citations;
+use super::{address, citations};
 use comrak::Options;
 use comrak::nodes::{Ast, AstNode, ListDelimType, NodeValue};
 use std::cell::RefMut;
@@ -43,6 +43,51 @@ pub(crate) fn tidy<'a>(root: &'a AstNode<'a>, base: Option<&str>) {
     for node in &nodes {
         tidy_text(node);
     }
+}
+
+/// Takes out what `<script>` and `<style>` hold within a line: Markdown would take it for words. Before `tidy`, which takes out the tags.
+pub(crate) fn take_out_scripts<'a>(root: &'a AstNode<'a>) {
+    let mut open: Option<(&str, &'a AstNode<'a>)> = None;
+    let mut held: Vec<&'a AstNode<'a>> = Vec::new();
+    for node in root.descendants().collect::<Vec<_>>() {
+        let data = node.data();
+        match (&data.value, open) {
+            (NodeValue::HtmlInline(html), None) => open = RAW.iter().find(|name| opens(html, name)).map(|name| (*name, node)),
+            (NodeValue::HtmlInline(html), Some((name, first))) if opens(html, &format!("/{name}")) => {
+                open = None;
+                drop(data);
+                held.drain(..).for_each(AstNode::detach);
+                join_spaces(first, node);
+            }
+            // Nothing closes it: the words stay.
+            (NodeValue::Heading(_), _) => {
+                open = None;
+                held.clear();
+            }
+            (_, Some(_)) if node.first_child().is_none() => held.push(node),
+            _ => {}
+        }
+    }
+}
+
+/// Leaves one of the two spaces that stand around what was taken out.
+fn join_spaces<'a>(first: &'a AstNode<'a>, last: &'a AstNode<'a>) {
+    let before = first.previous_sibling().is_none_or(|before| matches!(&before.data().value, NodeValue::Text(text) if text.ends_with(' ')));
+    let Some(after) = last.next_sibling().filter(|_| before) else { return };
+    if let NodeValue::Text(text) = &mut after.data_mut().value {
+        *text = text.trim_start().to_owned().into();
+    }
+}
+
+/// Elements that hold no text, whatever stands in them.
+pub(crate) const RAW: [&str; 2] = ["script", "style"];
+
+/// Whether HTML begins with a tag of this name, and the tag does not close itself.
+pub(crate) fn opens(html: &str, name: &str) -> bool {
+    let Some(rest) = html.strip_prefix('<') else { return false };
+    let named = rest.get(..name.len()).is_some_and(|own| own.eq_ignore_ascii_case(name));
+    let tag = &html[..html.find('>').unwrap_or(html.len())];
+    named && !rest[name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-') && !tag.ends_with('/')
 }
 
 /// Citation marks in other dress, `<sup>3</sup>` and `[3](#ref3)`, become `[^3]`.
@@ -243,24 +288,48 @@ fn start_mark(text: &str) -> Option<usize> {
 
 /// An address that a mail may link to: absolute, or made absolute with the article's own.
 pub(crate) fn resolve(url: &str, base: Option<&str>) -> Option<String> {
-    let lower = url.get(..8).unwrap_or(url).to_ascii_lowercase();
-    if lower.starts_with("http://") || lower.starts_with("https://") || lower.starts_with("mailto:") {
+    if leads_somewhere(url) {
         return Some(url.to_owned());
     }
-    let base = base?;
-    let host_end = base.find("://").map(|i| i + 3)?;
-    let host_end = base[host_end..].find('/').map_or(base.len(), |i| host_end + i);
-    if url.starts_with("//") {
-        return Some(format!("https:{url}"));
-    }
-    if url.starts_with('/') {
-        return Some(format!("{}{url}", &base[..host_end]));
-    }
-    url.starts_with('#').then(|| format!("{}{url}", base.split('#').next().unwrap_or(base)))
+    // A link without an address leads to the article itself, which is what nobody means who writes it.
+    let reference = Some(url.trim()).filter(|url| !url.is_empty())?;
+    address::join(Some(base?), reference).filter(|whole| leads_somewhere(whole))
+}
+
+/// Addresses that a mail may link to.
+pub(crate) fn leads_somewhere(url: &str) -> bool {
+    ["http://", "https://", "mailto:"].iter().any(|start| url.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start)))
 }
 
 /// `clean` for a text of several lines, which keeps its line breaks.
 pub(crate) fn clean_lines(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| clean(line).trim().to_owned()).filter(|line| !line.is_empty()).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolve;
+
+    #[test]
+    fn links_are_joined_to_the_address_of_their_article() {
+        let base = Some("https://example.org/a/b.html?x=1#top");
+        let cases = [
+            ("../foo/bar", Some("https://example.org/foo/bar")),
+            ("?a=b", Some("https://example.org/a/b.html?a=b")),
+            ("c", Some("https://example.org/a/c")),
+            ("/c", Some("https://example.org/c")),
+            ("//example.com/c", Some("https://example.com/c")),
+            ("#c", Some("https://example.org/a/b.html?x=1#c")),
+            ("HTTPS://example.com/../c d", Some("HTTPS://example.com/../c d")),
+            ("mailto:desk@example.org", Some("mailto:desk@example.org")),
+            ("javascript:alert(1)", None),
+            ("", None),
+        ];
+        for (url, whole) in cases {
+            assert_eq!(resolve(url, base).as_deref(), whole, "{url}");
+        }
+        assert_eq!(resolve("../foo", None), None);
+        assert_eq!(resolve("#c", Some("no address")), None);
+    }
 }

@@ -5,6 +5,7 @@
 //! deterministic: the same bytes give the same tips on every machine. `feeds` brings in what others publish. Called by `cli`, `jobs` and
 //! `demo`; `present` is called by the mails' templates. `letter` reads the text of a broadcast, which is no article.
 
+mod address;
 mod buttons;
 pub mod citations;
 pub mod compose;
@@ -40,6 +41,8 @@ pub use present::{markdown_to_html, markdown_to_text};
 pub use read::{Hints, ReadError};
 pub use segment::{SegmentError, Settings};
 
+use std::collections::HashSet;
+
 /// Why an article gave no tips.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum ContentError {
@@ -49,6 +52,12 @@ pub enum ContentError {
     /// It could be read, but not cut into segments.
     #[error(transparent)]
     Segment(#[from] SegmentError),
+    /// Another article of the same input is known by the same sign.
+    #[error(
+        "`{name}` was left out: two entries have {sign}, by which an article is known again, and this is the second; give it one of its own"
+    )]
+    #[expect(missing_docs, reason = "the sentence names the fields")]
+    Twice { name: String, sign: String },
 }
 
 /// Makes the tips of an article; touches neither database nor clock.
@@ -84,11 +93,27 @@ pub fn articles(bytes: &[u8], format: Option<Format>, hints: &Hints, settings: &
         let article = prepare(bytes, format, hints, settings)?;
         return Ok(vec![Found { name: hints.name.clone(), source: bytes.to_vec(), article: Ok(article) }]);
     };
+    let mut signs = HashSet::new();
     let found = parts.into_iter().map(|part| {
         let article = part.document.map_err(ContentError::from).and_then(|document| made(&document, settings));
+        let article = article.and_then(|article| match sign_of(&article) {
+            sign if signs.contains(&sign) => Err(ContentError::Twice { name: part.name.clone(), sign }),
+            sign => {
+                signs.insert(sign);
+                Ok(article)
+            }
+        });
         Found { name: part.name, source: part.source.into_bytes(), article }
     });
     Ok(found.collect())
+}
+
+/// What an article is known by when it comes again; two that have it in common would overwrite each other.
+fn sign_of(article: &Article) -> String {
+    match &article.url {
+        Some(url) => format!("the address `{url}`"),
+        None => format!("no address and the name `{}`", article.slug),
+    }
 }
 
 fn made(document: &document::Document, settings: &Settings) -> Result<Article, ContentError> {

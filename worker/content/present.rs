@@ -64,6 +64,7 @@ pub(super) fn parts(markdown: &str) -> Parts {
 /// Parses and takes out what no mail may hold.
 fn parse<'a>(arena: &'a Arena<'a>, markdown: &str, options: &Options<'_>) -> &'a AstNode<'a> {
     let root = parse_document(arena, markdown, options);
+    markup::take_out_scripts(root);
     let nodes: Vec<&'a AstNode<'a>> = root.descendants().collect();
     for node in nodes.into_iter().rev() {
         let value = node.data().value.clone();

@@ -11,7 +11,9 @@ pub use diff::{Text, diff};
 
 use super::compose::Tip;
 use super::words;
-use shingles::Shingles;
+use shingles::{Index, Shared, Shingles, part};
+use std::collections::HashMap;
+use std::hash::Hash;
 
 /// From this share of its words on a text is like another, or a part of it.
 const ENOUGH: f64 = 0.5;
@@ -27,6 +29,8 @@ pub struct Known<'a> {
     pub markdown: &'a str,
     /// The article did not have it last time.
     pub vanished: bool,
+    /// Its tip is sent to nobody.
+    pub retired: bool,
 }
 
 /// What became of an article's segments; numbers are places in the slices given to [`revise`].
@@ -60,16 +64,22 @@ pub struct Missing {
 
 /// Says which of the tips found are which of the segments known.
 pub fn revise(known: &[Known<'_>], found: &[Tip]) -> Revision {
-    let texts = Texts::new(known, found);
     let same_words = |k: usize, f: usize| known[k].fingerprint == found[f].fingerprint;
-    let same_path = |k: usize, f: usize| path(known[k].heading_path) == path(&found[f].heading_path);
+    let by_words = places(known.iter().map(|segment| segment.fingerprint));
+    let paths: Vec<Vec<String>> = known.iter().map(|segment| path(segment.heading_path)).collect();
+    let own_paths: Vec<Vec<String>> = found.iter().map(|tip| path(&tip.heading_path)).collect();
+    // What has no heading at all has none in common.
+    let mut by_path = places(paths.iter().map(Vec::as_slice));
+    by_path.remove::<[String]>(&[]);
     let mut heirs = vec![None; found.len()];
     // Of equal words those under equal headings go together; a segment that is still there goes before one that had vanished.
     let standing = |k: usize| if known[k].vanished { 0.0 } else { 0.25 };
-    pair(&mut heirs, known.len(), |k, f| same_words(k, f).then(|| f64::from(u8::from(same_path(k, f))) + standing(k)));
-    pair(&mut heirs, known.len(), |k, f| same_path(k, f).then(|| texts.likeness(k, f)));
-    pair(&mut heirs, known.len(), |k, f| Some(texts.likeness(k, f)).filter(|likeness| *likeness >= ENOUGH));
-    pair(&mut heirs, known.len(), |k, f| texts.shares_enough(k, f).then(|| texts.likeness(k, f)));
+    let alike = |k: usize, f: usize| Some(f64::from(u8::from(paths[k] == own_paths[f])) + standing(k));
+    pair(&mut heirs, known.len(), |f| at(&by_words, found[f].fingerprint.as_str()), alike);
+    let texts = Texts::new(known, found, |f| heirs[f].is_none());
+    pair(&mut heirs, known.len(), |f| at(&by_path, own_paths[f].as_slice()), |k, f| Some(texts.likeness(k, f)));
+    pair(&mut heirs, known.len(), |f| texts.sharing(f), |k, f| Some(texts.likeness(k, f)).filter(|likeness| *likeness >= ENOUGH));
+    pair(&mut heirs, known.len(), |f| texts.sharing(f), |k, f| texts.shares_enough(k, f).then(|| texts.likeness(k, f)));
 
     let found = heirs.iter().enumerate().map(|(f, heir)| {
         let changed = heir.is_some_and(|k| !same_words(k, f));
@@ -78,7 +88,8 @@ pub fn revise(known: &[Known<'_>], found: &[Tip]) -> Revision {
     });
     let mut found: Vec<Found> = found.collect();
     let gone = (0..known.len()).filter(|k| !known[*k].vanished && !heirs.contains(&Some(*k)));
-    let missing: Vec<Missing> = gone.map(|k| Missing { known: k, merged_into: texts.home_of(k, &found) }).collect();
+    let missing: Vec<Missing> =
+        gone.map(|k| Missing { known: k, merged_into: texts.home_of(k, &found, |heir| known[heir].retired) }).collect();
     for Missing { known, merged_into } in &missing {
         let overlaps = merged_into.map(|f| &mut found[f].overlaps);
         overlaps.filter(|overlaps| !overlaps.contains(known)).into_iter().for_each(|overlaps| overlaps.push(*known));
@@ -86,17 +97,42 @@ pub fn revise(known: &[Known<'_>], found: &[Tip]) -> Revision {
     Revision { found, missing }
 }
 
+/// Whether a body is in good part in the other: its revision, a piece of it, or the whole that it went into.
+pub fn akin(one: &str, other: &str) -> bool {
+    let (one, other) = (Shingles::of(one), Shingles::of(other));
+    one.share_in(&other) >= ENOUGH || other.share_in(&one) >= ENOUGH
+}
+
 /// Headings that differ in case and punctuation only are the same.
 fn path(headings: &[String]) -> Vec<String> {
     headings.iter().map(|heading| words::key(heading)).collect()
 }
 
+/// Where each of these stands.
+fn places<T: Eq + Hash>(each: impl Iterator<Item = T>) -> HashMap<T, Vec<usize>> {
+    let mut places: HashMap<T, Vec<usize>> = HashMap::new();
+    each.enumerate().for_each(|(place, one)| places.entry(one).or_default().push(place));
+    places
+}
+
+fn at<T: Eq + Hash>(places: &HashMap<T, Vec<usize>>, one: T) -> &[usize] {
+    places.get(&one).map_or(&[], Vec::as_slice)
+}
+
 /// Pairs what is open on both sides and has a rank, best first; equal ranks in the order of the article.
-fn pair(heirs: &mut [Option<usize>], known: usize, rank: impl Fn(usize, usize) -> Option<f64>) {
-    let mut taken: Vec<bool> = (0..known).map(|k| heirs.contains(&Some(k))).collect();
-    let open = (0..heirs.len()).filter(|f| heirs[*f].is_none());
-    let pairs = open.flat_map(|f| (0..known).map(move |k| (k, f))).filter(|(k, _)| !taken[*k]);
-    let mut ranked: Vec<(f64, usize, usize)> = pairs.filter_map(|(k, f)| rank(k, f).map(|rank| (rank, k, f))).collect();
+fn pair<'a>(
+    heirs: &mut [Option<usize>],
+    known: usize,
+    candidates: impl Fn(usize) -> &'a [usize],
+    rank: impl Fn(usize, usize) -> Option<f64>,
+) {
+    let mut taken = vec![false; known];
+    heirs.iter().flatten().for_each(|k| taken[*k] = true);
+    let mut ranked: Vec<(f64, usize, usize)> = Vec::new();
+    for f in (0..heirs.len()).filter(|f| heirs[*f].is_none()) {
+        let open = candidates(f).iter().filter(|k| !taken[**k]);
+        ranked.extend(open.filter_map(|k| Some((rank(*k, f)?, *k, f))));
+    }
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     for (_, k, f) in ranked {
         if !taken[k] && heirs[f].is_none() {
@@ -106,41 +142,62 @@ fn pair(heirs: &mut [Option<usize>], known: usize, rank: impl Fn(usize, usize) -
     }
 }
 
-/// The words on both sides.
+/// The words on both sides, and how many runs of them are shared: of tips whose words are those of a segment nothing is asked.
 struct Texts {
     known: Vec<Shingles>,
-    found: Vec<Shingles>,
+    lengths: Vec<usize>,
+    shared: Vec<Shared>,
 }
 
 impl Texts {
-    fn new(known: &[Known<'_>], found: &[Tip]) -> Self {
-        Self {
-            known: known.iter().map(|segment| Shingles::of(segment.markdown)).collect(),
-            found: found.iter().map(|tip| Shingles::of(&tip.markdown)).collect(),
-        }
+    fn new(known: &[Known<'_>], found: &[Tip], asked: impl Fn(usize) -> bool) -> Self {
+        let known: Vec<Shingles> = known.iter().map(|segment| Shingles::of(segment.markdown)).collect();
+        let index = Index::of(&known);
+        let own = |(f, tip): (usize, &Tip)| if asked(f) { Shingles::of(&tip.markdown) } else { Shingles::default() };
+        let found: Vec<Shingles> = found.iter().enumerate().map(own).collect();
+        let (lengths, shared) = found.iter().map(|tip| (tip.len(), index.shared(tip))).unzip();
+        Self { known, lengths, shared }
     }
 
+    /// The segments that share words with a tip.
+    fn sharing(&self, f: usize) -> &[usize] {
+        &self.shared[f].with
+    }
+
+    /// What both share of what either has, from 0 to 1.
     fn likeness(&self, k: usize, f: usize) -> f64 {
-        self.known[k].likeness(&self.found[f])
+        let shared = self.shared[f].count(k);
+        part(shared, self.known[k].len() + self.lengths[f] - shared)
+    }
+
+    /// How much of a segment is in a tip.
+    fn kept(&self, k: usize, f: usize) -> f64 {
+        part(self.shared[f].count(k), self.known[k].len())
+    }
+
+    /// How much of a tip is from a segment.
+    fn taken(&self, k: usize, f: usize) -> f64 {
+        part(self.shared[f].count(k), self.lengths[f])
     }
 
     /// One is in good part in the other: a piece of what was split, or the whole that a piece went into.
     fn shares_enough(&self, k: usize, f: usize) -> bool {
-        self.known[k].share_in(&self.found[f]) >= ENOUGH || self.found[f].share_in(&self.known[k]) >= ENOUGH
+        self.kept(k, f) >= ENOUGH || self.taken(k, f) >= ENOUGH
     }
 
     /// The segments that a tip has most of its words from, but for those with which its own segment shared them already.
     fn overlaps(&self, f: usize, heir: Option<usize>) -> Vec<usize> {
         let before = |k: usize| heir.is_some_and(|heir| self.known[heir].share_in(&self.known[k]) >= ENOUGH);
-        (0..self.known.len()).filter(|k| heir != Some(*k) && self.found[f].share_in(&self.known[*k]) >= ENOUGH && !before(*k)).collect()
+        self.sharing(f).iter().copied().filter(|k| heir != Some(*k) && self.taken(*k, f) >= ENOUGH && !before(*k)).collect()
     }
 
-    /// The changed tip that has most of the words of a segment which is gone, and did not have them before.
-    fn home_of(&self, k: usize, found: &[Found]) -> Option<usize> {
-        let share = |f: usize| self.known[k].share_in(&self.found[f]);
-        let before = |heir: usize| self.known[k].share_in(&self.known[heir]) >= ENOUGH;
-        let homes = (0..found.len()).filter(|f| found[*f].changed && share(*f) >= ENOUGH && !found[*f].inherits.is_some_and(before));
-        homes.max_by(|a, b| share(*a).total_cmp(&share(*b)).then(b.cmp(a)))
+    /// The changed tip that has most of the words of a segment which is gone, and did not have them before. One that is sent to nobody
+    /// is no home: the words would be lost.
+    fn home_of(&self, k: usize, found: &[Found], retired: impl Fn(usize) -> bool) -> Option<usize> {
+        let before = |heir: usize| retired(heir) || self.known[k].share_in(&self.known[heir]) >= ENOUGH;
+        let changed = (0..found.len()).filter(|f| found[*f].changed && self.kept(k, *f) >= ENOUGH);
+        let homes = changed.filter(|f| !found[*f].inherits.is_some_and(before));
+        homes.max_by(|a, b| self.kept(k, *a).total_cmp(&self.kept(k, *b)).then(b.cmp(a)))
     }
 }
 

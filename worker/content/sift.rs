@@ -194,6 +194,11 @@ fn settle_sections(document: &Document, sources: &[bool], fates: &mut Fates) {
         if let Some(level) = blocks[index].level().filter(|_| fates[index].is_none()) {
             let role = headings::role(&blocks[index].text);
             let below = below(document, sources, fates, index, level);
+            // So many words no box has: the article goes on under it.
+            if below.own >= 120 && signs::asks_for_address(&blocks[index].text.to_lowercase()) {
+                fates[index] = Some(Fate::Left("sign-up box"));
+                continue;
+            }
             open = next_open(open, role, level, &below, document.format);
             seen_body |= open.is_none() && below.prose >= 20;
         }

@@ -135,6 +135,9 @@ pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
     if seen.comments {
         return Some("call for comments");
     }
+    if is_references_button(text, count) {
+        return Some("references button");
+    }
     let lower = text.to_lowercase();
     if seen.rights || lower.starts_with('©') || lower.starts_with("copyright ©") {
         return Some("copyright line");
@@ -145,9 +148,17 @@ pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
     (count <= 16 && (seen.agency || is_caption(text, &lower))).then_some("caption")
 }
 
+/// A heading over a sign-up box: what it asks for, in lower case, is the reader's address.
+pub(crate) fn asks_for_address(lower: &str) -> bool {
+    let asks = ["sign up", "signup", "subscribe", "join", "get ", "receive ", "register for"].iter().any(|verb| lower.starts_with(verb));
+    asks && ["newsletter", "mailing list", "email list", "email updates", "in your inbox", "to your inbox"]
+        .iter()
+        .any(|noun| lower.contains(noun))
+}
+
 /// A sentence that asks for an address or a subscription.
 fn is_sign_up(lower: &str) -> bool {
-    let asks: [(&str, &[&str]); 29] = [
+    let asks: [(&str, &[&str]); 33] = [
         ("sign up", &["newsletter", "inbox", "email", "e-mail", "waitlist", "updates", "for free", "our "]),
         ("subscribe", &["newsletter", "inbox", "email", "e-mail", "updates", "our ", "channel", "blog", "now", "today", "podcast"]),
         ("submit your email", &[""]),
@@ -177,9 +188,26 @@ fn is_sign_up(lower: &str) -> bool {
         ("book your", &["consultation", "session", "with us", "with our"]),
         ("schedule your", &["consultation", "session", "with us", "with our"]),
         ("follow me on", &[""]),
+        ("never miss", &NEWS),
+        ("don't miss", &NEWS),
+        ("don’t miss", &NEWS),
+        ("be the first to", &NEWS),
     ];
     let mut sentences = lower.split(['.', '!', '?', '\n', ':']).map(str::trim);
     sentences.any(|s| asks.iter().any(|(verb, nouns)| s.starts_with(verb) && nouns.iter().any(|noun| s.contains(noun))))
+}
+
+/// What a sign-up box says that nobody should miss.
+const NEWS: [&str; 7] =
+    ["newsletter", "inbox", "mailing list", "news by signing up", "updates by signing up", "our latest", "by subscribing"];
+
+/// "References[+]", which unfolds a list of sources; what stands before it on the line is no more than its title.
+fn is_references_button(text: &str, count: usize) -> bool {
+    if count > 12 || !text.ends_with(']') {
+        return false;
+    }
+    let bare: String = text.split_whitespace().collect();
+    ["References[+]", "References[-]", "References[−]", "References[–]"].iter().any(|button| bare.ends_with(button))
 }
 
 /// Words under an image: marked as such, or the description of a person in a picture.

@@ -1,6 +1,6 @@
 //! Articles, segments and tips in Postgres.
 //!
-//! Owns the tables series, articles, article_revisions, segments, segment_overlaps, tips and tip_revisions (and makes a
+//! Owns the tables series, articles, article_revisions, segments, segment_overlaps, segments_inherited, tips and tip_revisions (and makes a
 //! series' topic with it). Free functions over the caller's transaction. Called by `cli` and `demo`; campaigns read the tables.
 
 mod append;
@@ -27,22 +27,36 @@ pub async fn find_series(conn: &mut PgConnection, name: &str) -> sqlx::Result<Op
 }
 
 /// The id of a series, locked against others who would add to it; it is made, with its topic, when it is new.
-pub async fn series(conn: &mut PgConnection, name: &str, now: Timestamp) -> sqlx::Result<i64> {
+pub async fn series(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<i64, ImportError> {
     if find_series(conn, name).await?.is_none() {
         let topic = topic(conn, name, now).await?;
         sqlx::query!("INSERT INTO series (name, topic_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", name, topic, to_db(now))
             .execute(&mut *conn)
             .await?;
     }
-    sqlx::query_scalar!("SELECT id FROM series WHERE lower(name) = lower($1) ORDER BY name = $1 DESC LIMIT 1 FOR UPDATE", name)
-        .fetch_one(conn)
-        .await
+    let held = sqlx::query_scalar!("SELECT id FROM series WHERE lower(name) = lower($1) ORDER BY name = $1 DESC LIMIT 1 FOR UPDATE", name);
+    match held.fetch_optional(&mut *conn).await? {
+        Some(id) => Ok(id),
+        None => Err(clash(conn, name).await?.unwrap_or_else(|| sqlx::Error::RowNotFound.into())),
+    }
+}
+
+/// Why a new series cannot bear a name: its topic would be that of another series.
+async fn clash(conn: &mut PgConnection, name: &str) -> sqlx::Result<Option<ImportError>> {
+    let other = sqlx::query_scalar!("SELECT s.name FROM series s JOIN topics t ON t.id = s.topic_id WHERE t.slug = $1", topic_slug(name))
+        .fetch_optional(conn)
+        .await?;
+    Ok(other.map(|other| ImportError::SeriesName { name: name.to_owned(), other }))
+}
+
+fn topic_slug(name: &str) -> String {
+    let slug = super::compose::hyphenated(name);
+    if slug.is_empty() { name.to_owned() } else { slug }
 }
 
 /// The topic that bears the series' name.
 async fn topic(conn: &mut PgConnection, name: &str, now: Timestamp) -> sqlx::Result<i64> {
-    let slug = super::compose::hyphenated(name);
-    let slug = if slug.is_empty() { name.to_owned() } else { slug };
+    let slug = topic_slug(name);
     sqlx::query!("INSERT INTO topics (slug, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", slug, name, to_db(now))
         .execute(&mut *conn)
         .await?;

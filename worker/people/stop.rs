@@ -314,6 +314,7 @@ async fn queue_again(conn: &mut PgConnection, subscriber_id: i64, since: Timesta
     store::go_by_indexes(conn).await?;
     // One that finishes meanwhile waits and then sees the rows.
     store::lock_editions_skipped_in(conn, subscriber_id, since).await?;
+    store::hold_series_skipped_in(conn, subscriber_id, since).await?;
     let editions = store::queue_again(conn, subscriber_id, since, now).await?;
     if !editions.is_empty() {
         store::run_on(conn, &editions).await?;

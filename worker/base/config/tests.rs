@@ -100,7 +100,7 @@ fn feeds_are_named_in_a_file_or_by_variables_and_one_that_is_wrong_is_named() {
     };
     assert!(wrong(&[("TIDINGS_FEEDS__A__URL", "http://example.org/")]).contains("feeds.a.url: `http://example.org/` is not https"));
     assert!(wrong(&[("TIDINGS_FEEDS__A__CRON", "0 6 * *")]).contains("feeds.a.cron: cron line `0 6 * *` has 4 fields"));
-    assert!(wrong(&[("TIDINGS_FEEDS__A__ZONE", "Europe/Londn")]).contains("feeds.a.cron: `Europe/Londn` is no time zone"));
+    assert!(wrong(&[("TIDINGS_FEEDS__A__ZONE", "Europe/Londn")]).contains("feeds.a.zone: `Europe/Londn` is no time zone"));
     assert!(wrong(&[("TIDINGS_FEEDS__A__WHEN", "now")]).contains("when"));
     assert!(wrong(&[("TIDINGS_FETCH__TIMEOUT", "1h")]).contains("fetch.timeout: it must be 300 s or less"));
     let twice = wrong(&[("TIDINGS_FEEDS__B__URL", "https://EXAMPLE.org:443/feed.xml"), ("TIDINGS_FEEDS__B__CRON", "0 7 * * *")]);

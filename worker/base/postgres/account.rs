@@ -70,6 +70,11 @@ impl Account {
     }
 }
 
+/// Whether a file or folder is a real one of ours that nobody else may write to. To be asked of what a link's own metadata say.
+pub(super) fn is_ours_alone(metadata: &Metadata) -> bool {
+    !metadata.is_symlink() && metadata.uid() == Uid::effective().as_raw() && metadata.mode() & 0o022 == 0
+}
+
 fn may_enter(folder: &Metadata, uid: u32, gid: u32) -> bool {
     let bit = match () {
         () if folder.uid() == uid => 0o100,

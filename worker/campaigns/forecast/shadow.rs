@@ -1,5 +1,5 @@
-//! The tables that a forecast is reckoned on: `editions`, `deliveries` and `segments_given` of one session, which go before the
-//! ledger's wherever a statement does not name the schema. So planning's own statement reads and writes them and never knows.
+//! The tables that a forecast is reckoned on: `editions`, `deliveries`, `segments_given` and `segments_inherited` of one session, which go
+//! before the ledger's wherever a statement does not name the schema. So planning's own statement reads and writes them and never knows.
 //!
 //! Owns their making, what is put into them of the ledger (which is named with its schema here), and the counting.
 
@@ -28,6 +28,7 @@ pub(super) async fn raise(conn: &mut PgConnection) -> sqlx::Result<()> {
         CREATE TEMP TABLE editions (LIKE public.editions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
         CREATE TEMP TABLE deliveries (LIKE public.deliveries INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
         CREATE TEMP TABLE segments_given (LIKE public.segments_given INCLUDING INDEXES) ON COMMIT DELETE ROWS;
+        CREATE TEMP TABLE segments_inherited (LIKE public.segments_inherited INCLUDING INDEXES) ON COMMIT DELETE ROWS;
         ALTER TABLE pg_temp.deliveries ALTER COLUMN id SET DEFAULT 0;
         CREATE INDEX ON pg_temp.deliveries (ready_at) WHERE ready_at IS NOT NULL;
         CREATE INDEX ON pg_temp.deliveries (edition_id)",
@@ -55,6 +56,15 @@ pub(super) async fn load(conn: &mut PgConnection, series_id: i64, ids: &[i64], (
         "INSERT INTO segments_given (subscriber_id, segment_id)
         SELECT g.subscriber_id, g.segment_id FROM unnest($2::bigint[]) AS slice (id)
         JOIN public.segments_given g ON g.subscriber_id = slice.id JOIN tips t ON t.segment_id = g.segment_id AND t.series_id = $1",
+        series_id,
+        ids
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO segments_inherited (subscriber_id, segment_id, of_segment_id)
+        SELECT i.subscriber_id, i.segment_id, i.of_segment_id FROM unnest($2::bigint[]) AS slice (id)
+        JOIN public.segments_inherited i ON i.subscriber_id = slice.id JOIN tips t ON t.segment_id = i.segment_id AND t.series_id = $1",
         series_id,
         ids
     )
@@ -194,6 +204,9 @@ async fn hand_over_next(conn: &mut PgConnection, until: Option<Timestamp>, now: 
         ), freed AS (
             DELETE FROM segments_given g USING moved
             WHERE moved.state = 'skipped' AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
+        ), disinherited AS (
+            DELETE FROM segments_inherited i USING moved
+            WHERE moved.state = 'skipped' AND i.subscriber_id = moved.subscriber_id AND i.of_segment_id = moved.segment_id
         )
         SELECT count(*) AS "moved!" FROM moved"#,
         until.map(to_db),

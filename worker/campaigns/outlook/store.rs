@@ -50,10 +50,13 @@ pub(super) async fn standing(conn: &mut PgConnection, subscriber_id: i64, topic_
 /// The segments of a series that she was given or is about to be; what her pause will free is not among them.
 pub(super) async fn given(conn: &mut PgConnection, person: &Person, series_id: i64) -> sqlx::Result<HashSet<i64>> {
     let given = sqlx::query_scalar!(
-        "SELECT g.segment_id FROM segments_given g JOIN tips t ON t.segment_id = g.segment_id
-        WHERE g.subscriber_id = $1 AND t.series_id = $2 AND NOT EXISTS (
-            SELECT FROM deliveries d WHERE d.subscriber_id = $1 AND d.segment_id = g.segment_id
-                AND d.state IN ('queued', 'deferred') AND greatest(d.due_at, d.ready_at) < $3)",
+        r#"SELECT had.segment_id AS "segment_id!"
+        FROM (SELECT segment_id, segment_id AS given_id FROM segments_given WHERE subscriber_id = $1
+            UNION ALL SELECT segment_id, of_segment_id FROM segments_inherited WHERE subscriber_id = $1) had
+        JOIN tips t ON t.segment_id = had.segment_id
+        WHERE t.series_id = $2 AND NOT EXISTS (
+            SELECT FROM deliveries d WHERE d.subscriber_id = $1 AND d.segment_id = had.given_id
+                AND d.state IN ('queued', 'deferred') AND greatest(d.due_at, d.ready_at) < $3)"#,
         person.id,
         series_id,
         person.paused_until.map(to_db)

@@ -99,11 +99,15 @@ async fn unplan(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
         .map(drop)
 }
 
+// Not of a tip that an import found to share words with another after its words were written: who inherits what was reckoned by those.
 async fn renew_words(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE deliveries d SET tip_revision_id = t.revision_id FROM editions e, tips t
         WHERE e.id = $1 AND d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL AND d.attempts = 0
-            AND t.segment_id = d.segment_id AND t.state = 'approved' AND t.revision_id <> d.tip_revision_id",
+            AND t.segment_id = d.segment_id AND t.state = 'approved' AND t.revision_id <> d.tip_revision_id
+            AND NOT EXISTS (
+                SELECT FROM segment_overlaps o JOIN tip_revisions r ON r.id = d.tip_revision_id
+                WHERE d.segment_id IN (o.segment_id, o.of_segment_id) AND o.since > r.created_at)",
         edition_id
     )
     .execute(conn)

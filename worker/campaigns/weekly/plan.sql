@@ -25,7 +25,11 @@ people AS (
 ),
 had AS (
     SELECT slice.id, bit_or(tips.bit) AS bits
-    FROM unnest($5::bigint[]) AS slice (id) JOIN segments_given g ON g.subscriber_id = slice.id JOIN tips USING (segment_id)
+    -- OFFSET, so that both are looked up for each: an import fills the one, and before it is analyzed the planner would read all of it.
+    FROM unnest($5::bigint[]) AS slice (id) CROSS JOIN LATERAL (
+        SELECT segment_id FROM segments_given WHERE subscriber_id = slice.id
+        UNION ALL SELECT segment_id FROM segments_inherited WHERE subscriber_id = slice.id OFFSET 0
+    ) AS given JOIN tips USING (segment_id)
     GROUP BY slice.id
 ),
 handed AS (

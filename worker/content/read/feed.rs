@@ -3,7 +3,7 @@
 //! Owns what counts as the whole text of an entry; one that holds a summary only is refused. Called by `read::items`.
 
 use super::item::{Item, escaped};
-use super::{ReadError, wordpress};
+use super::{ReadError, html, wordpress};
 use crate::content::words;
 use feed_rs::model::{Entry, Text};
 
@@ -49,11 +49,7 @@ fn item(entry: Entry, name: &str) -> Result<Item, ReadError> {
 
 /// A title may be HTML.
 fn plain(title: &Text) -> String {
-    let text = if is_markup(&title.content) || title.content.contains('&') {
-        scraper::Html::parse_fragment(&title.content).root_element().text().collect()
-    } else {
-        title.content.clone()
-    };
+    let text = if is_markup(&title.content) || title.content.contains('&') { html::plain(&title.content) } else { title.content.clone() };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -6,8 +6,8 @@
 
 use super::{Hints, ReadError, front_matter, markdown};
 use crate::content::document::{Document, Format, Front};
+use scraper::Html;
 
-mod address;
 mod decode;
 mod flow;
 mod head;
@@ -20,6 +20,9 @@ mod parts;
 mod table;
 
 pub(super) use decode::decode;
+
+/// The longest title or name that is read as HTML: the parser's cost grows by the square where elements are nested.
+const LONGEST_SHORT: usize = 1_000;
 
 /// Reads a page; front matter before it is understood as in Markdown, and wins over what the page says.
 pub(super) fn read(text: &str, hints: &Hints) -> Result<Document, ReadError> {
@@ -44,6 +47,16 @@ pub(super) fn read(text: &str, hints: &Hints) -> Result<Document, ReadError> {
         markdown::raise_headings(&mut blocks);
     }
     Ok(Document { name: hints.name.clone(), format: Format::Html, front, blocks, asides })
+}
+
+/// A title or a name that may be HTML, as a reader sees it; what goes beyond any title is cut off.
+pub(super) fn plain(text: &str) -> String {
+    let short = text.char_indices().nth(LONGEST_SHORT).map_or(text, |(end, _)| {
+        // Not within a tag, whose beginning would pass for text.
+        let cut = &text[..end];
+        cut.rfind('<').filter(|open| !cut[*open..].contains('>')).map_or(cut, |open| &cut[..open])
+    });
+    Html::parse_fragment(short).root_element().text().collect()
 }
 
 /// Marks `{% … %}` so that it is left out with a reason.

@@ -32,7 +32,9 @@ pub(super) fn read(text: &str, hints: &Hints) -> Result<Document, ReadError> {
 pub(crate) fn blocks(text: &str, base: Option<&str>) -> Vec<Block> {
     let options = markup::options();
     let arena = Arena::new();
-    written(parse_document(&arena, text, &options), base).into_iter().flatten().collect()
+    let root = parse_document(&arena, text, &options);
+    markup::take_out_scripts(root);
+    written(root, base).into_iter().flatten().collect()
 }
 
 /// The block of each child of a tree; nothing for one that holds nothing.
@@ -237,8 +239,7 @@ fn without_tags(html: &str) -> String {
     let mut rest = html;
     while let Some(open) = rest.find('<') {
         out.push_str(&rest[..open]);
-        let end =
-            if rest[open..].starts_with("<!--") { rest[open..].find("-->").map(|i| i + 3) } else { rest[open..].find('>').map(|i| i + 1) };
+        let end = if rest[open..].starts_with("<!--") { rest[open..].find("-->").map(|i| i + 3) } else { tag_end(&rest[open..]) };
         let Some(end) = end else {
             rest = "";
             break;
@@ -249,6 +250,15 @@ fn without_tags(html: &str) -> String {
     let entities = [("&nbsp;", " "), ("&quot;", "\""), ("&#39;", "'"), ("&rsquo;", "’"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
     let decoded = entities.iter().fold(out, |text, (entity, plain)| text.replace(entity, plain));
     decoded.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Where a tag ends; that of a script or a style with all that it holds.
+fn tag_end(html: &str) -> Option<usize> {
+    let end = html.find('>').map(|at| at + 1)?;
+    let Some(name) = markup::RAW.iter().find(|name| markup::opens(html, name)) else { return Some(end) };
+    let closes = |at: &usize| markup::opens(&html[*at..], &format!("/{name}"));
+    let close = html[end..].match_indices("</").map(|(at, _)| end + at).find(closes);
+    close.map_or(Some(end), |at| html[at..].find('>').map(|end| at + end + 1))
 }
 
 /// Whether a text without headings is Markdown all the same: then it is not read as plain text.
@@ -314,4 +324,52 @@ fn raise(block: &mut Block, level: u8) {
     block.text = text;
     block.items.clear();
     block.kind = Kind::Heading { level, anchor: None };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{blocks, read};
+    use crate::content::read::Hints;
+
+    fn texts(markdown: &str) -> Vec<(String, String)> {
+        blocks(markdown, None).into_iter().map(|block| (block.text, block.markdown)).collect()
+    }
+
+    #[test]
+    fn what_a_script_or_a_style_holds_is_no_text() {
+        let kept = |markdown: &str| {
+            let read = texts(markdown);
+            assert!(read.iter().all(|(text, written)| !text.contains("alert") && !written.contains("alert")), "{read:?}");
+            read.into_iter().map(|(text, _)| text).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            kept("Some text <script>alert(1)</script> then <STYLE media=x>p{alert:red}</STYLE>more words"),
+            ["Some text then more words"]
+        );
+        assert_eq!(kept("Take <script>alert *b</script> two* a day"), ["Take two a day"]);
+        assert_eq!(kept("## Heat <script>alert(1)</script>\n\n- ice <script>alert(2)</script>\n- rest"), ["Heat", "ice\nrest"]);
+        assert_eq!(kept("Rest <script>\nalert(1);\n\nalert(2);\n</script> well"), ["Rest", "well"]);
+        assert_eq!(kept("<h2>Heat <script>if (1 > 0) alert(1)</script></h2>"), ["Heat"]);
+    }
+
+    #[test]
+    fn a_script_that_is_not_one_takes_no_word() {
+        let (text, written) = texts("Write `<script>alert(1)</script>` there").remove(0);
+        assert_eq!((text.as_str(), written.as_str()), ("Write <script>alert(1)</script> there", "Write `<script>alert(1)</script>` there"));
+        assert_eq!(texts("The <script> tag is open\n\n## Next\n\n</script> and more")[2].0, "and more");
+        assert_eq!(texts("The <script> tag is open\n\n## Next\n\n</script> and more")[0].0, "The  tag is open");
+        assert_eq!(texts("A <script src='x' /> in a line </script>")[0].0, "A  in a line");
+    }
+
+    #[test]
+    fn links_are_joined_to_the_address_that_is_known() {
+        let links = "[a](../foo/bar), [b](?a=b), [c](c#d), [d](/e)";
+        let joined = "[a](https://example.org/foo/bar), [b](https://example.org/x/y?a=b), [c](https://example.org/x/c#d), [d](https://example.org/e)";
+        let given = Hints { name: "article.md".to_owned(), url: Some("https://example.org/x/y".to_owned()) };
+        assert_eq!(read(links, &given).expect("it can be read").blocks[0].markdown, joined);
+        let said = format!("---\nurl: https://example.org/x/y?z#w\n---\n\n{links}");
+        let unknown = Hints { name: "article.md".to_owned(), url: None };
+        assert_eq!(read(&said, &unknown).expect("it can be read").blocks[0].markdown, joined);
+        assert_eq!(read(links, &unknown).expect("it can be read").blocks[0].markdown, "a, b, c, d");
+    }
 }

@@ -22,7 +22,7 @@ use super::document::{Document, Format};
 pub struct Hints {
     /// The file's name, for messages and for telling the form; `-` for standard input.
     pub name: String,
-    /// The article's address, if the operator gave one; it wins over the front matter.
+    /// The article's address, if the operator gave one; it wins over the front matter, and over the link of a feed's only entry.
     pub url: Option<String>,
 }
 
@@ -111,13 +111,16 @@ pub(super) struct Part {
 pub(super) fn parts(bytes: &[u8], format: Option<Format>, hints: &Hints) -> Result<Option<Vec<Part>>, ReadError> {
     let text = decode(bytes, format, &hints.name)?;
     let form = form_of(&text, format, hints)?;
-    let items = match form {
+    let mut items = match form {
         Format::WordPress => wordpress::items(&text, &hints.name)?,
         Format::Feed => feed::items(&text, &hints.name, hints.url.as_deref())?,
         _ => return Ok(None),
     };
     if items.is_empty() {
         return Err(ReadError::NoItems(hints.name.clone()));
+    }
+    if let ([Ok(item)], Some(url)) = (items.as_mut_slice(), &hints.url) {
+        item.link = Some(url.clone());
     }
     Ok(Some(items.into_iter().map(|item| part(item, form, hints)).collect()))
 }

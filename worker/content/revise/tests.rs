@@ -53,7 +53,7 @@ fn again(before: &[Tip], after: &[Tip]) -> Revision {
 }
 
 fn as_known(tip: &Tip, vanished: bool) -> Known<'_> {
-    Known { heading_path: &tip.heading_path, fingerprint: &tip.fingerprint, markdown: &tip.markdown, vanished }
+    Known { heading_path: &tip.heading_path, fingerprint: &tip.fingerprint, markdown: &tip.markdown, vanished, retired: false }
 }
 
 /// So many words, others for every `seed`.
@@ -120,6 +120,16 @@ fn of_sections_that_were_merged_one_is_inherited_and_the_others_went_into_it() {
 }
 
 #[test]
+fn what_went_into_a_section_that_is_sent_to_nobody_is_not_merged() {
+    let (one, two) = (some(1, 80), some(2, 60));
+    let before = article(&[(0, vec![one.clone()]), (1, vec![two.clone()])]);
+    let known = [Known { retired: true, ..as_known(&before[0], false) }, as_known(&before[1], false)];
+    let revision = revise(&known, &article(&[(0, vec![one, two])]));
+    assert_eq!(revision.found[0].inherits, Some(0));
+    assert_eq!(revision.missing, [Missing { known: 1, merged_into: None }]);
+}
+
+#[test]
 fn words_that_moved_under_the_heading_of_another_section_are_not_new_to_those_who_had_them() {
     let edited = |seed| {
         let mut words = some(seed, 60);
@@ -134,6 +144,15 @@ fn words_that_moved_under_the_heading_of_another_section_are_not_new_to_those_wh
 }
 
 #[test]
+fn two_texts_without_a_heading_have_none_in_common() {
+    let [mut before, mut after] = [1, 2].map(|seed| article(&[(0, vec![some(seed, 60)])]));
+    [&mut before, &mut after].into_iter().flatten().for_each(|tip| tip.heading_path.clear());
+    let revision = again(&before, &after);
+    assert_eq!(revision.found, [Found::default()]);
+    assert_eq!(revision.missing, [Missing { known: 0, merged_into: None }]);
+}
+
+#[test]
 fn what_had_vanished_comes_back_and_is_missing_only_once() {
     let before = article(&[(0, vec![some(1, 60)]), (1, vec![some(2, 60)])]);
     let known = [as_known(&before[0], false), as_known(&before[1], true)];
@@ -141,6 +160,15 @@ fn what_had_vanished_comes_back_and_is_missing_only_once() {
     assert!(without.missing.is_empty());
     let with = revise(&known, &before);
     assert_eq!(with.found.iter().map(kept).collect::<Vec<_>>(), [(Some(0), false), (Some(1), false)]);
+}
+
+#[test]
+fn the_longest_article_is_compared_even_when_all_of_it_has_one_heading() {
+    let tip = article(&[(0, vec![some(1, 60)])]).remove(0);
+    let section = |seed: usize| Tip { markdown: paragraph(&some(seed, 60)), fingerprint: seed.to_string(), ..tip.clone() };
+    let (before, after): (Vec<Tip>, Vec<Tip>) = (0..2_000).map(|seed| (section(seed), section(seed + 1_000))).unzip();
+    let revision = again(&before, &after);
+    assert_eq!(revision.found.iter().filter(|found| !found.changed).count(), 1_000);
 }
 
 fn sections() -> impl Strategy<Value = Vec<Section>> {

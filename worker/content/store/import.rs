@@ -13,6 +13,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::PgConnection;
 
+/// The series is held while they are compared with those of last time.
+const MOST_TIPS: usize = 2_000;
+
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the sentence of each variant names its fields")]
@@ -32,10 +35,19 @@ pub enum ImportError {
     /// Another article bears its slug.
     #[error(
         "the series `{series}` has another article called `{slug}`: no section of it is in this one. Nothing was stored. \
-         If this is another article, give it a `slug` of its own in its front matter; if it is the same one, moved and rewritten, \
+         If this is another article, give it a `slug` of its own in its front matter; if it is the same one, moved or rewritten, \
          import it with the `url` that it was imported with"
     )]
     OtherArticle { series: String, slug: String },
+    /// The name of a new series, of which another one is written nearly so.
+    #[error("the name `{name}` is too like that of the series `{other}`: use that one, or give this one another name")]
+    SeriesName { name: String, other: String },
+    /// More tips than one article has.
+    #[error(
+        "the article gives {tips} tips, and at most {MOST_TIPS} of one article are stored, one a week for forty years: it may be many articles in \
+         one file; cut it up, and import each by itself"
+    )]
+    TooLong { tips: usize },
     /// The database failed.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
@@ -43,7 +55,7 @@ pub enum ImportError {
 
 /// Stores an article with its tips in a series, which is made when it is new. The caller's transaction makes it all or nothing.
 ///
-/// With `approve` what is new or changed is approved at once, but for what overlaps another tip.
+/// With `approve` what is new or changed is approved at once, but for what overlaps another tip, was edited, or was a draft.
 pub async fn import(
     conn: &mut PgConnection,
     series: &str,
@@ -52,6 +64,7 @@ pub async fn import(
     approve: bool,
     now: Timestamp,
 ) -> Result<Imported, ImportError> {
+    check_length(article)?;
     let series_id = super::series(conn, series, now).await?;
     if let Some(known) = known(conn, series_id, article).await? {
         reimport::hold(conn, &known).await?;
@@ -69,14 +82,25 @@ pub async fn import(
 
 /// What [`import`] would do now; changes nothing.
 pub async fn preview(conn: &mut PgConnection, series: &str, article: &Article, approve: bool) -> Result<Imported, ImportError> {
+    check_length(article)?;
     let known = match super::find_series(conn, series).await? {
         Some(series_id) => known(conn, series_id, article).await?,
-        None => None,
+        None => match super::clash(conn, series).await? {
+            Some(clash) => return Err(clash),
+            None => None,
+        },
     };
     let Some(known) = known else { return Ok(Imported::Stored { tips: article.tips.len() }) };
     let looked = reimport::look(conn, &known, article, approve).await?;
     looked.check(&known, series, article)?;
     Ok(looked.outcome(article))
+}
+
+fn check_length(article: &Article) -> Result<(), ImportError> {
+    match article.tips.len() {
+        0..=MOST_TIPS => Ok(()),
+        tips => Err(ImportError::TooLong { tips }),
+    }
 }
 
 /// An article that was imported before.

@@ -1,8 +1,8 @@
 //! Segments that have words of others: whoever was given the one is not given the other.
 //!
-//! Owns segment_overlaps and the rows of segments_given that are inherited. They are written once, by the import that found the
-//! overlap, and not looked up when an edition is planned: who is given the new words later gets both tips, who had the old ones has
-//! had both. A row is inherited also from a mail that only waits, since that goes out with its old words.
+//! Owns segment_overlaps and segments_inherited. They are written once, by the import that found the overlap, and not looked up when an
+//! edition is planned: who is given the new words later gets both tips, who had the old ones has had both. A row is inherited also from a
+//! mail that only waits, since that goes out with its old words; if it is taken back, the schema takes away what was inherited from it.
 
 use super::record;
 use super::tips::{TipError, lock};
@@ -17,7 +17,7 @@ pub(super) struct Overlap {
     pub(super) of_segment_id: i64,
 }
 
-/// Remembers overlaps, and gives each segment the recipients of the other.
+/// Remembers overlaps, and gives each segment the recipients of the other. What those inherited themselves hangs on what they were given.
 pub(super) async fn inherit(conn: &mut PgConnection, overlaps: &[Overlap], now: Timestamp) -> sqlx::Result<()> {
     if overlaps.is_empty() {
         return Ok(());
@@ -33,10 +33,12 @@ pub(super) async fn inherit(conn: &mut PgConnection, overlaps: &[Overlap], now: 
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "INSERT INTO segments_given (subscriber_id, segment_id, of_segment_id)
-        SELECT g.subscriber_id, o.segment_id, o.of_segment_id
-        FROM segments_given g JOIN unnest($1::bigint[], $2::bigint[]) AS o (segment_id, of_segment_id) ON g.segment_id = o.of_segment_id
-        WHERE g.segment_id = ANY($2) ORDER BY g.subscriber_id ON CONFLICT DO NOTHING",
+        "INSERT INTO segments_inherited (subscriber_id, segment_id, of_segment_id)
+        SELECT had.subscriber_id, o.segment_id, had.given_id
+        FROM (SELECT subscriber_id, segment_id, segment_id AS given_id FROM segments_given WHERE segment_id = ANY($2)
+            UNION ALL SELECT subscriber_id, segment_id, of_segment_id FROM segments_inherited WHERE segment_id = ANY($2)) had
+        JOIN unnest($1::bigint[], $2::bigint[]) AS o (segment_id, of_segment_id) ON had.segment_id = o.of_segment_id
+        WHERE o.segment_id <> had.given_id ORDER BY had.subscriber_id ON CONFLICT DO NOTHING",
         &segments,
         &of
     )
@@ -51,10 +53,15 @@ pub async fn declare_new(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -
     let segments = sqlx::query_scalar!("SELECT segment_id FROM tips WHERE id = ANY($1)", ids).fetch_all(&mut *conn).await?;
     sqlx::query!("UPDATE segments SET merged_into = NULL WHERE id = ANY($1)", &segments).execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM segment_overlaps WHERE segment_id = ANY($1)", &segments).execute(&mut *conn).await?;
-    let freed = sqlx::query!("DELETE FROM segments_given WHERE segment_id = ANY($1) AND of_segment_id IS NOT NULL", &segments)
-        .execute(&mut *conn)
-        .await?
-        .rows_affected();
+    let freed = sqlx::query_scalar!(
+        r#"WITH freed AS (DELETE FROM segments_inherited WHERE segment_id = ANY($1) RETURNING subscriber_id, segment_id)
+        SELECT count(*) AS "count!" FROM (SELECT subscriber_id, segment_id FROM freed
+            EXCEPT SELECT subscriber_id, segment_id FROM segments_given WHERE segment_id = ANY($1)) AS more"#,
+        &segments
+    )
+    .fetch_one(&mut *conn)
+    .await?
+    .unsigned_abs();
     record(conn, "new", ids, &format!("{freed} recipients freed"), now).await?;
     Ok(freed)
 }

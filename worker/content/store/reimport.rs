@@ -18,7 +18,7 @@ use sqlx::PgConnection;
 pub(super) struct Looked {
     segments: Vec<Stored>,
     revision: Revision,
-    /// A tip for each that the source has changed or added is approved at once.
+    /// A tip for each that the source has changed or added is approved at once, unless there is something to look at.
     approve: bool,
 }
 
@@ -33,6 +33,8 @@ struct Stored {
     tip_id: i64,
     state: String,
     edited: bool,
+    /// Approved with the words of the source, and with nothing to say about it.
+    settled: bool,
     // As it was imported last.
     subject: String,
     preheader: String,
@@ -44,7 +46,9 @@ pub(super) async fn look(conn: &mut PgConnection, known: &KnownArticle, article:
     let segments = sqlx::query_as!(
         Stored,
         r#"SELECT s.id, s.position, s.heading_path, s.fingerprint, s.vanished_at IS NOT NULL AS "vanished!", s.merged_into,
-            t.id AS tip_id, t.state, c.because = 'edit' AS "edited!", i.subject, i.preheader, i.markdown
+            t.id AS tip_id, t.state, c.because = 'edit' AS "edited!",
+            t.state = 'approved' AND c.because <> 'edit' AND t.note IS NULL AND t.approved_revision_id IS NULL
+                AND NOT EXISTS (SELECT FROM segment_overlaps o WHERE o.segment_id = s.id) AS "settled!", i.subject, i.preheader, i.markdown
         FROM segments s JOIN tips t ON t.segment_id = s.id JOIN tip_revisions c ON c.id = t.revision_id
         CROSS JOIN LATERAL (
             SELECT r.subject, r.preheader, r.markdown FROM tip_revisions r WHERE r.tip_id = t.id
@@ -72,7 +76,13 @@ pub(super) async fn hold(conn: &mut PgConnection, known: &KnownArticle) -> sqlx:
 
 impl Stored {
     fn known(&self) -> Known<'_> {
-        Known { heading_path: &self.heading_path, fingerprint: &self.fingerprint, markdown: &self.markdown, vanished: self.vanished }
+        Known {
+            heading_path: &self.heading_path,
+            fingerprint: &self.fingerprint,
+            markdown: &self.markdown,
+            vanished: self.vanished,
+            retired: self.state == "retired",
+        }
     }
 
     fn text(&self) -> Text<'_> {
@@ -86,11 +96,14 @@ impl Stored {
 }
 
 impl Looked {
-    /// A slug is a weaker sign than an address: with other words under it, the article is another one.
+    /// A slug is a weaker sign than an address: with other words under it, the article is another one, whatever its headings are.
     pub(super) fn check(&self, known: &KnownArticle, series: &str, article: &Article) -> Result<(), ImportError> {
         let moved = known.url.as_ref().zip(article.url.as_ref()).is_some_and(|(old, new)| old != new);
-        let mut kept = self.revision.found.iter().filter(|found| found.inherits.is_some() && !(moved && found.changed));
-        match known.by_url || kept.next().is_some() {
+        let kept = |(found, tip): (&Found, &Tip)| {
+            let akin = |k: usize| !moved && revise::akin(&self.segments[k].markdown, &tip.markdown);
+            found.inherits.is_some_and(|k| !found.changed || akin(k))
+        };
+        match known.by_url || self.revision.found.iter().zip(&article.tips).any(kept) {
             true => Ok(()),
             false => Err(ImportError::OtherArticle { series: series.to_owned(), slug: article.slug.clone() }),
         }
@@ -148,11 +161,12 @@ impl Looked {
         }
     }
 
+    /// What was kept back, edited or overlaps another is looked at before its new words are sent, however the import was asked for.
     fn state_of(&self, found: &Found) -> &str {
-        let before = found.inherits.map(|k| self.segments[k].state.as_str());
+        let before = found.inherits.map(|k| &self.segments[k]);
         match before {
-            Some(state) if state == "retired" || !found.changed => state,
-            _ if self.approve && found.overlaps.is_empty() => "approved",
+            Some(stored) if stored.state == "retired" || !found.changed => &stored.state,
+            _ if self.approve && found.overlaps.is_empty() && before.is_none_or(|stored| stored.settled) => "approved",
             _ => "draft",
         }
     }

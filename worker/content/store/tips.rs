@@ -80,6 +80,8 @@ pub struct Edit {
     pub markdown: Option<String>,
     /// A new stage window, or none.
     pub weeks: Option<Option<StageWindow>>,
+    /// The revision that was edited, which has to be the current one still; none: whichever it is.
+    pub revision: Option<i32>,
 }
 
 /// Where a tip is moved to.
@@ -112,6 +114,12 @@ pub enum TipError {
          or say `tidings tip new {id}` first if it is to be sent besides"
     )]
     Merged { id: i64, into: i64 },
+    /// A tip that has other words by now than those that were edited.
+    #[error(
+        "tip {id} was not changed: it has a new revision, {current}, since you began with revision {edited}. `tidings tip show {id}` shows it; \
+         edit it again"
+    )]
+    Revised { id: i64, edited: i32, current: i32 },
     /// A tip of another series.
     #[error("tip {other} is not in the series of tip {id}: a tip moves within its own series")]
     OtherSeries { id: i64, other: i64 },
@@ -242,6 +250,8 @@ pub async fn drafts(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec
 
 /// Approves tips, so that they are sent from now on; gives the ids of those that were not approved before.
 pub async fn approve(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> Result<Vec<i64>, TipError> {
+    // An import that is at it may be about to merge one of them.
+    lock(conn, ids).await?;
     let merged = sqlx::query!(
         "SELECT t.id, home.id AS into FROM tips t JOIN segments s ON s.id = t.segment_id JOIN tips home ON home.segment_id = s.merged_into
         WHERE t.id = ANY($1) ORDER BY t.id LIMIT 1",
@@ -283,10 +293,14 @@ async fn set_state(conn: &mut PgConnection, ids: &[i64], state: &str, act: &str,
 /// Edits a tip. New words make a new revision; gives its number, or nothing when the text stays as it is.
 pub async fn edit(conn: &mut PgConnection, id: i64, edit: &Edit, now: Timestamp) -> Result<Option<i32>, TipError> {
     check(edit)?;
-    sqlx::query_scalar!("SELECT id FROM tips WHERE id = $1 FOR UPDATE", id)
-        .fetch_optional(&mut *conn)
-        .await?
-        .ok_or(TipError::Unknown(id))?;
+    lock(conn, &[id]).await?;
+    if let Some(edited) = edit.revision {
+        let current = sqlx::query_scalar!("SELECT r.number FROM tips t JOIN tip_revisions r ON r.id = t.revision_id WHERE t.id = $1", id);
+        let current = current.fetch_one(&mut *conn).await?;
+        if current != edited {
+            return Err(TipError::Revised { id, edited, current });
+        }
+    }
     if let Some(weeks) = edit.weeks {
         let (from, to) = (weeks.map(|weeks| weeks.from), weeks.map(|weeks| weeks.to));
         sqlx::query!("UPDATE tips SET stage_from = $2, stage_to = $3 WHERE id = $1", id, from, to).execute(&mut *conn).await?;

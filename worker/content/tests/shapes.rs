@@ -207,3 +207,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_sign_up_box_under_a_heading_of_its_own_is_no_tip() {
+    let boxed = "## Sign up for the Example Weekly health newsletter\n\nNever miss the latest news by signing up to our newsletter today!\n\nYou can unsubscribe at any time.";
+    let text = format!("# A stiff neck\n\n## Heat\n\n{}\n\n{boxed}\n\n## Rest\n\n{}\n", told("neck", 60), told("back", 60));
+    let article = made(&text);
+    assert_eq!(subjects(&article), ["A stiff neck: Heat", "A stiff neck: Rest"]);
+    assert_eq!(reason(&article, "Never miss"), "sign-up box");
+    assert_eq!(reason(&article, "Example Weekly"), "sign-up box");
+}
+
+#[test]
+fn an_article_that_goes_on_under_a_sign_up_box_is_kept() {
+    let text = format!(
+        "# A stiff neck\n\n## Heat\n\n{}\n\n## Sign up for our newsletter\n\nNever miss our latest news!\n\n{}\n\n## A class\n\n{}\n",
+        told("neck", 60),
+        told("back", 160),
+        told("class", 60),
+    );
+    let article = made(&text);
+    assert!(article.tips.iter().any(|tip| tip.markdown.contains("The back needs care")), "{:?}", article.left_out);
+    assert!(subjects(&article).iter().all(|subject| !subject.contains("newsletter")), "{:?}", subjects(&article));
+    assert_eq!(reason(&article, "Never miss"), "sign-up box");
+}
+
+#[test]
+fn a_tip_that_only_speaks_like_a_sign_up_box_is_one() {
+    let text = format!(
+        "# Moving\n\n## Sign up for a class at the pool\n\nNever miss a dose. {}\n\n## Join a walk\n\n{}\n",
+        told("pool", 60),
+        told("walk", 60)
+    );
+    assert_eq!(subjects(&made(&text)), ["Sign up for a class at the pool", "Join a walk"]);
+}
+
+#[test]
+fn a_button_that_unfolds_the_references_is_no_text() {
+    let text = format!(
+        "# A stiff neck\n\n## Heat\n\n{}\n\nReferences[+]\n\nShow all References [ + ]\n\n## Rest\n\n{} See the References[+] there.\n",
+        told("neck", 60),
+        told("back", 60)
+    );
+    let article = made(&text);
+    let buttons = article.left_out.iter().filter(|left| left.reason == "references button").count();
+    assert_eq!((buttons, article.tips.len()), (2, 2), "{:?}", article.left_out);
+    assert!(article.tips[1].markdown.contains("References"));
+}

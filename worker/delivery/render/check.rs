@@ -1,7 +1,7 @@
 //! What a finished mail must keep: its size, the way out and the postal address in both parts, sound links, nothing that
 //! is loaded from anywhere. Pure; called by `campaigns::preflight` for every mail, by `tidings template check` and by tests.
 
-use super::{Foot, MAX_HTML, Rendered, dress};
+use super::{Foot, MAX_HTML, Rendered, dress, loading, markup};
 use std::borrow::Cow;
 
 /// What must be found in both parts.
@@ -98,6 +98,7 @@ pub fn faults(mail: &Rendered, wanted: &Wanted<'_>) -> Vec<Fault> {
     found.extend(unresolved(mail));
     found.extend(tags.iter().filter_map(|tag| wrong_link(tag, wanted)));
     found.extend(tags.iter().filter_map(|tag| loads_something(tag)));
+    found.extend(loading::sheets(&mail.html).filter_map(|(_, sheet)| loading::in_style(sheet)).map(loading_sheet));
     found.extend(structure(&tags));
     found.extend(links_only_in_html(&tags, &mail.text, wanted));
     found
@@ -187,7 +188,7 @@ fn called(url: &str, wanted: &Wanted<'_>) -> String {
 }
 
 fn loads_something(tag: &str) -> Option<Fault> {
-    let name = tag.split([' ', '>', '/']).next().unwrap_or("").to_ascii_lowercase();
+    let name = tag.split(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).next().unwrap_or("").to_ascii_lowercase();
     if name == "img" && attribute(tag, "alt").is_none() {
         let says = "an image has no alternative text: give it one, or an empty one when it says nothing";
         return Some(Fault::new(Kind::AltText, says));
@@ -196,10 +197,13 @@ fn loads_something(tag: &str) -> Option<Fault> {
         name.as_str(),
         "img" | "script" | "link" | "iframe" | "object" | "embed" | "video" | "audio" | "source" | "base" | "form" | "input"
     );
-    let by_attribute = ["src", "srcset", "background", "poster", "ping"].iter().any(|a| attribute(tag, a).is_some());
-    let by_style = attribute(tag, "style").is_some_and(|style| style.contains("url("));
-    let says = || format!("`<{name}>` would load something when the mail is opened: a mail contacts nobody");
-    (loads || by_attribute || by_style).then(|| Fault::new(Kind::Loads, says()))
+    let by_element = || loads.then(|| loading::would_load(&format!("`<{name}>`")));
+    let by_attribute = || markup::attributes(tag).find_map(|(attribute, value)| loading::by_attribute(&name, attribute, value));
+    by_element().or_else(by_attribute).map(|says| Fault::new(Kind::Loads, says))
+}
+
+fn loading_sheet(sign: &str) -> Fault {
+    Fault::new(Kind::Loads, loading::would_load(&format!("`{sign}` in a style sheet")))
 }
 
 fn structure(tags: &[&str]) -> Vec<Fault> {
@@ -226,8 +230,7 @@ fn links_only_in_html(tags: &[&str], text: &str, wanted: &Wanted<'_>) -> Vec<Fau
 fn tags(html: &str) -> Vec<&str> {
     html.split('<')
         .skip(1)
-        .filter_map(|piece| piece.split_once('>'))
-        .map(|(tag, _)| tag)
+        .filter_map(|piece| Some(&piece[..markup::end(piece).map(|end| end - 1).or_else(|| piece.find('>'))?]))
         .filter(|tag| !tag.starts_with(['/', '!']))
         .collect()
 }
@@ -282,6 +285,10 @@ mod tests {
             ("<img src=\"https://foreign.example/p.gif\">", "alternative text"),
             ("<img alt=\"\" src=\"https://foreign.example/p.gif\">", "contacts nobody"),
             ("<td style=\"background:url(https://foreign.example/)\">", "contacts nobody"),
+            ("<td title=\">\" STYLE='background:&#117;rl(https://foreign.example/)'>", "contacts nobody"),
+            ("<p style=\"list-style-image:image-set(&quot;https://foreign.example/x&quot; 1x)\">", "`image-set(`"),
+            ("<style>p { background: u\\72l(https://foreign.example/) }</style>", "style sheet"),
+            ("<meta http-equiv=\"Refresh\" content=\"0;https://foreign.example/\">", "refresh"),
             ("<link rel=\"stylesheet\">", "contacts nobody"),
             ("{{name}}", "placeholder"),
             ("<code>{{x}}</code> {{name}}", "placeholder"),

@@ -73,6 +73,8 @@ fn what_is_not_on_the_short_list_is_refused_with_its_file_and_line() {
         ("a\n{{#if topic includeZero=true}}x{{/if}}", "one field"),
         ("a\n{{else}}", "does not"),
         ("a\n{{else if topic}}", "outside"),
+        ("a\n{{#each this}}{{@key}}={{this}};{{/each}}", "`this` is none"),
+        ("a\n{{@root.site.name}}", "`@root`"),
         ("a\n{{topic", "not closed"),
     ] {
         match only(&[("weekly_tip/body.txt", text)]) {
@@ -141,9 +143,9 @@ fn loops_within_loops_parts_within_themselves_and_piles_of_parts_are_told_before
     ];
     endless(&deep, "/own/joined/body.txt.hbs:1", "more than 4 deep");
     let growing = [
-        ("layout/a.txt", "{{> b a=this b=this c=this d=this}}"),
-        ("layout/b.txt", "{{> c a=this b=this c=this d=this}}"),
-        ("layout/c.txt", "{{> d a=this}}"),
+        ("layout/a.txt", "{{> b a=reason b=reason c=reason d=reason}}"),
+        ("layout/b.txt", "{{> c a=reason b=reason c=reason d=reason}}"),
+        ("layout/c.txt", "{{> d a=reason}}"),
         ("layout/d.txt", "x"),
     ];
     endless(&growing, "/own/layout/a.txt.hbs:1", "too many values");
@@ -190,6 +192,16 @@ fn nothing_is_included_declared_loaded_or_run_by_markup() {
         ("<a href=\"JavaScript:alert(1)\">a</a>", "javascript:"),
         ("<td background=\"https://foreign.example/\">a</td>", "background"),
         ("<p style=\"background:URL(https://foreign.example/)\">a</p>", "url("),
+        ("<p style=\"list-style-image: image-set(&quot;https://e.example/x.png&quot; 1x)\">a</p>", "image-set("),
+        ("<p style=\"background-image:&#117;rl(https://e.example/x)\">a</p>", "url("),
+        ("<p style=\"background-image:src(&quot;https://e.example/x&quot;)\">a</p>", "src("),
+        ("<p style='background-image:u\\72l(https://e.example/x)'>a</p>", "url("),
+        ("<p style=\"background-image:u{{!}}rl(https://e.example/x)\">a</p>", "url("),
+        ("<p STYLE=\"x:'//e.example/x'\">a</p>", "`//`"),
+        ("<td {{#if never}}BACKGROUND=\"https://e.example/x\"{{/if}}>a</td>", "BACKGROUND"),
+        ("<mj-text color=\"red;background:src('x')\">a</mj-text>", "src("),
+        ("<style>p { x: image('y') }</style>", "image("),
+        ("<meta http-equiv=\"refresh\" content=\"0;url=https://e.example/\" />", "refresh"),
         ("<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>", "declarations"),
         ("<?xml-stylesheet href=\"x\"?>", "declarations"),
         ("<![CDATA[<b>]]>", "declarations"),

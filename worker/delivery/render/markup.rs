@@ -3,7 +3,8 @@
 //! Looks at the text of MJML and HTML files as it is written, so that a fault has its line even in a branch that no sample takes;
 //! the MJML compiler goes down with the elements on the stack, so their depth is limited before. Called by `compile`.
 
-use super::{error::TemplateError, files::Files};
+use super::{error::TemplateError, files::Files, loading};
+use std::collections::BTreeSet;
 
 const MAX_DEPTH: usize = 40;
 
@@ -41,36 +42,54 @@ const REFUSED: [&str; 30] = [
     "mj-html-attributes",
 ];
 
-/// Attributes that load something.
-const LOADING: [&str; 9] = ["src", "srcset", "background", "background-url", "poster", "ping", "action", "formaction", "data"];
+/// What is refused wherever it stands, also in words that people read.
+const ANYWHERE: [&str; 5] = ["url(", "image-set(", "cross-fade(", "@import", "javascript:"];
 
 /// Elements without an end.
 const VOID: [&str; 7] = ["br", "hr", "meta", "wbr", "col", "area", "param"];
 
 /// What is wrong with the markup of `part`, with its lines.
 pub(super) fn faults(files: &Files, part: &str, text: &str) -> Vec<TemplateError> {
-    let mut found = Vec::new();
-    let mut refuse = |line: usize, what: String| found.push(TemplateError::Refused { at: files.place(part, Some(line)), what });
-    for (number, line) in (1..).zip(text.lines()) {
-        let lower = line.to_ascii_lowercase();
-        for (sign, why) in [("url(", "would load something"), ("@import", "would load something"), ("javascript:", "would run something")] {
-            if lower.contains(sign) {
-                refuse(number, format!("`{sign}` {why} when the mail is opened: a mail contacts nobody"));
-            }
-        }
+    let shown = loading::without_placeholders(text);
+    // A set: what stands in an element stands in a line too.
+    let mut found = in_lines(&shown);
+    found.extend(in_sheets(&shown));
+    found.extend(in_elements(text));
+    found.into_iter().map(|(line, what)| TemplateError::Refused { at: files.place(part, Some(line)), what }).collect()
+}
+
+fn in_lines(shown: &str) -> BTreeSet<(usize, String)> {
+    let mut found = BTreeSet::new();
+    for (number, line) in (1..).zip(shown.lines()) {
+        let (lower, plain) = (line.to_ascii_lowercase(), loading::plain(line));
+        let signs = ANYWHERE.into_iter().filter(|sign| lower.contains(sign) || plain.contains(sign));
+        found.extend(signs.map(|sign| (number, loading::would_load(&format!("`{sign}`")))));
     }
+    found
+}
+
+fn in_sheets(shown: &str) -> Vec<(usize, String)> {
+    let found = loading::sheets(shown).filter_map(|(at, sheet)| {
+        let sign = loading::in_style(sheet)?;
+        let below = sheet.lines().position(|line| loading::in_style(line) == Some(sign)).unwrap_or(0);
+        // From the sheet's own start, which may be below that of its element.
+        let above = shown[..at].matches('\n').count() + shown[at..].split('>').next().unwrap_or("").matches('\n').count();
+        Some((above + below + 1, loading::would_load(&format!("`{sign}`"))))
+    });
+    found.collect()
+}
+
+fn in_elements(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
     let (mut depth, mut at, mut line): (usize, usize, usize) = (0, 0, 1);
     while let Some(start) = text[at..].find('<').map(|found| at + found) {
         line += text[at..start].matches('\n').count();
-        let rest = &text[start..];
-        let Some(tag) = Tag::read(rest) else {
-            refuse(line, "a `<` begins no element that ends: write &lt; for the sign itself".to_owned());
+        let Some(tag) = Tag::read(&text[start..]) else {
+            found.push((line, "a `<` begins no element that ends: write &lt; for the sign itself".to_owned()));
             break;
         };
         at = start + tag.length;
-        if let Some(why) = tag.refused() {
-            refuse(line, why);
-        }
+        found.extend(tag.refused().map(|why| (line, why)));
         line += text[start..at].matches('\n').count();
         match tag.step {
             Step::In => depth += 1,
@@ -78,7 +97,7 @@ pub(super) fn faults(files: &Files, part: &str, text: &str) -> Vec<TemplateError
             Step::None => {}
         }
         if depth > MAX_DEPTH {
-            refuse(line, format!("elements stand more than {MAX_DEPTH} deep in each other"));
+            found.push((line, format!("elements stand more than {MAX_DEPTH} deep in each other")));
             break;
         }
     }
@@ -146,16 +165,15 @@ impl<'a> Tag<'a> {
             return Some(why.to_owned());
         }
         if REFUSED.contains(&self.name.as_str()) {
-            return Some(format!("`<{}>` would load or run something when the mail is opened: a mail contacts nobody", self.name));
+            return Some(loading::would_load(&format!("`<{}>`", self.name)));
         }
-        let bad = attributes(self.inner).find(|(name, _)| LOADING.contains(name) || (name.starts_with("on") && name.len() > 3));
-        bad.map(|(name, _)| {
-            format!("`{name}` on `<{}>` would load or run something when the mail is opened: a mail contacts nobody", self.name)
-        })
+        let shown = loading::without_placeholders(self.inner);
+        attributes(&shown).find_map(|(name, value)| loading::by_attribute(&self.name, &name.replace(loading::GAP, ""), value))
     }
 }
 
-fn end(text: &str) -> Option<usize> {
+/// Where the tag ends that `text` begins with, or is within: after the first `>` that is not quoted.
+pub(super) fn end(text: &str) -> Option<usize> {
     let mut quote = None;
     for (at, c) in text.char_indices() {
         match (quote, c) {
@@ -168,8 +186,8 @@ fn end(text: &str) -> Option<usize> {
     None
 }
 
-// Names and values of what is written as `name="value"`.
-fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
+/// Names and values of what is written as `name="value"`, as they stand in a tag.
+pub(super) fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = tag;
     std::iter::from_fn(move || {
         loop {

@@ -16,6 +16,7 @@ pub mod folder;
 #[cfg(test)]
 mod hostile;
 mod letter;
+mod loading;
 mod markup;
 mod mjml;
 mod notices;

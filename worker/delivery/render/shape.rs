@@ -15,6 +15,12 @@ const MAX_DEPTH: usize = 24;
 /// Values that a part may be given.
 const MAX_VALUES: usize = 4;
 
+/// What holds the fields of a mail: no list, and more than one field.
+const OBJECTS: [&str; 2] = ["site", "tip"];
+
+/// What the items of a list know of their place in it.
+const PLACES: [&str; 3] = ["index", "first", "last"];
+
 /// What is HTML already, and is put in as it is.
 const RAW_FIELDS: [&str; 2] = ["tip.body_html", "tip.reading_html"];
 
@@ -47,7 +53,7 @@ pub(super) fn read(files: &Files, part: &str, text: &str) -> Result<Template, Ve
         let at = files.place(part, e.pos().map(|(line, _)| line));
         vec![TemplateError::Syntax { at, why: e.reason().to_string() }]
     })?;
-    let mut rules = Rules { files, part, kind: Kind::of(part), faults: Vec::new() };
+    let mut rules = Rules { files, part, kind: Kind::of(part), in_list: false, faults: Vec::new() };
     rules.look_at(&template);
     if rules.faults.is_empty() { Ok(template) } else { Err(rules.faults) }
 }
@@ -89,8 +95,8 @@ fn scan(text: &str) -> Result<(), (usize, &'static str)> {
     Ok(())
 }
 
-// Up to and with the end of a tag whose `{{` is before `rest`; a `}}` within quotes does not end it. A comment ends as it says.
-fn tag_length(rest: &str) -> Option<usize> {
+/// Up to and with the end of a tag whose `{{` is before `rest`; a `}}` within quotes does not end it. A comment ends as it says.
+pub(super) fn tag_length(rest: &str) -> Option<usize> {
     if rest.starts_with("!--") {
         return rest.find("--}}").map(|end| end + 4);
     }
@@ -138,6 +144,8 @@ struct Rules<'a> {
     files: &'a Files,
     part: &'a str,
     kind: Kind,
+    /// Whether `this` is an item of a list that the template names.
+    in_list: bool,
     faults: Vec<TemplateError>,
 }
 
@@ -164,6 +172,16 @@ impl Rules<'_> {
             _ => self
                 .refuse(line, &format!("`{name}` is nothing that templates may call: there are if, unless, each, and wrap in text parts")),
         }
+        if !is_call {
+            self.look_at_path(&field.name, line);
+        }
+        field.params.iter().chain(field.hash.values()).for_each(|value| self.look_at_path(value, line));
+    }
+
+    fn look_at_path(&mut self, value: &Parameter, line: usize) {
+        if let Some(why) = value.as_name().and_then(|path| unnamed(path, self.in_list)) {
+            self.refuse(line, &why);
+        }
     }
 
     fn look_at_raw(&mut self, field: &HelperTemplate, line: usize) {
@@ -173,6 +191,7 @@ impl Rules<'_> {
             let may = "only tip.body_html and tip.reading_html are HTML already";
             self.refuse(line, &format!("`{name}` would be put in without escaping: {may}, so write it with two braces"));
         }
+        self.look_at_path(&field.name, line);
     }
 
     fn look_at_block(&mut self, block: &HelperTemplate, line: usize) {
@@ -182,8 +201,17 @@ impl Rules<'_> {
             self.refuse(line, &format!("`#{name}` is no block of templates: there are if, unless and each"));
         } else if !sound {
             self.refuse(line, &format!("`#{name}` takes one field"));
+        } else if let Some(path) = block.params[0].as_name().filter(|path| name == "each" && !may_be_list(path)) {
+            self.refuse(line, &format!("`#each` goes over a list that it names, such as topics, and `{path}` is none"));
+        } else {
+            self.look_at_path(&block.params[0], line);
         }
-        [&block.template, &block.inverse].into_iter().flatten().for_each(|inner| self.look_at(inner));
+        let around = self.in_list;
+        self.in_list |= name == "each";
+        block.template.iter().for_each(|inner| self.look_at(inner));
+        // What stands in place of an empty list is not within it.
+        self.in_list = around;
+        block.inverse.iter().for_each(|other| self.look_at(other));
     }
 
     fn look_at_partial(&mut self, partial: &DecoratorTemplate, line: usize) {
@@ -195,6 +223,14 @@ impl Rules<'_> {
         if !partial.params.is_empty() || partial.hash.len() > MAX_VALUES {
             self.refuse(line, &format!("the part `{name}` takes values by their names, at most {MAX_VALUES}, and nothing else"));
         }
+        for value in partial.hash.values() {
+            match value.as_name().filter(|path| is_object(path)) {
+                Some(path) => {
+                    self.refuse(line, &format!("`{path}` is more than one field: the part `{name}` takes fields, such as site.name"))
+                }
+                None => self.look_at_path(value, line),
+            }
+        }
     }
 
     fn refuse(&mut self, line: usize, what: &str) {
@@ -202,8 +238,85 @@ impl Rules<'_> {
     }
 }
 
+// Why `path` reaches what it does not name.
+fn unnamed(path: &str, in_list: bool) -> Option<String> {
+    if let Some((_, local)) = path.split_once('@') {
+        let name = local.trim_start_matches(['.', '/']).split(['.', '/']).next().unwrap_or("");
+        let why = || format!("`@{name}` is nothing that templates may use: there are @index, @first and @last, within a list");
+        return (!PLACES.contains(&name)).then(why);
+    }
+    let names_something = fields(path).next().is_some() || (in_list && !path.contains(".."));
+    (!names_something)
+        .then(|| format!("`{path}` is everything at once: name a field; only within `{{{{#each list}}}}` is `this` one item of the list"))
+}
+
+fn may_be_list(path: &str) -> bool {
+    !path.contains('@') && fields(path).next().is_some() && !is_object(path)
+}
+
+fn is_object(path: &str) -> bool {
+    let mut fields = fields(path);
+    matches!((fields.next(), fields.next()), (Some(name), None) if OBJECTS.contains(&name))
+}
+
+// The fields that a path names; `this` and `..` name none.
+fn fields(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '/']).filter(|name| !matches!(*name, "" | "this"))
+}
+
 /// The elements of a template, each with its line.
 pub(super) fn elements(template: &Template) -> impl Iterator<Item = (&TemplateElement, usize)> {
     let lines = template.mapping.iter().map(|at| at.0).chain(std::iter::repeat(1));
     template.elements.iter().zip(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Vec<String> {
+        let faults = read(&Files::built_in(), "joined/body.txt", text).err().unwrap_or_default();
+        faults.into_iter().map(|fault| fault.to_string()).collect()
+    }
+
+    #[test]
+    fn what_a_template_does_not_name_it_does_not_reach() {
+        for (text, word) in [
+            ("a\n{{#each this}}{{@key}}={{this}};{{/each}}", "`this` is none"),
+            ("a\n{{#each ./this}}x{{/each}}", "`./this` is none"),
+            ("a\n{{#each @root.site}}x{{/each}}", "`@root.site` is none"),
+            ("a\n{{#each site}}{{this}}{{/each}}", "`site` is none"),
+            ("a\n{{#each this.tip}}{{this}}{{/each}}", "`this.tip` is none"),
+            ("a\n{{#each ../site}}{{this}}{{/each}}", "`../site` is none"),
+            ("a\n{{this}}", "`this` is everything"),
+            ("a\n{{{this}}}", "`this` is everything"),
+            ("a\n{{wrap this}}", "`this` is everything"),
+            ("a\n{{wrap topic indent=this}}", "`this` is everything"),
+            ("a\n{{#if this}}x{{/if}}", "`this` is everything"),
+            ("a\n{{> foot all=this}}", "`this` is everything"),
+            ("a\n{{> foot all=site}}", "`site` is more"),
+            ("a\n{{@root.site.name}}", "`@root`"),
+            ("a\n{{#each topics}}{{@key}}{{/each}}", "`@key`"),
+            ("a\n{{#each topics}}{{@../key}}{{/each}}", "`@key`"),
+            ("a\n{{#each topics}}{{../this}}{{/each}}", "`../this` is everything"),
+            ("a\n{{#each topics}}x{{else}}{{this}}{{/each}}", "`this` is everything"),
+            ("a\n{{#each topics}}{{/each}}{{this}}", "`this` is everything"),
+        ] {
+            let said = said(text);
+            let first = said.first().unwrap_or_else(|| panic!("{text} is accepted"));
+            assert!(first.contains(word) && first.contains("joined/body.txt.hbs:2"), "{text}: {first}");
+        }
+    }
+
+    #[test]
+    fn an_item_of_a_list_that_is_named_may_be_said() {
+        for text in [
+            "{{#each topics}}{{@index}} {{#if @first}}{{this}}{{/if}} {{wrap this indent=\"  \"}} {{this.name}} {{../site.name}}{{/each}}",
+            "{{#each ../topics as |topic|}}{{topic}}{{/each}}",
+            "{{#each topics}}{{> foot item=this}}{{/each}}",
+            "{{this.site.name}} {{#if tip}}{{./reason}}{{/if}} {{> foot label=site.name}}",
+        ] {
+            assert_eq!(said(text), Vec::<String>::new(), "{text}");
+        }
+    }
 }

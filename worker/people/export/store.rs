@@ -44,7 +44,7 @@ pub(super) async fn changes(conn: &mut PgConnection, id: i64) -> sqlx::Result<Ve
 pub(super) async fn tips_given(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         "SELECT r.subject FROM segments_given g JOIN tips t ON t.segment_id = g.segment_id JOIN tip_revisions r ON r.id = t.revision_id
-         WHERE g.subscriber_id = $1 AND g.of_segment_id IS NULL ORDER BY t.series_id, t.position",
+         WHERE g.subscriber_id = $1 ORDER BY t.series_id, t.position",
         id,
     )
     .fetch_all(conn)

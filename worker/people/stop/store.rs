@@ -140,6 +140,21 @@ pub(super) async fn lock_editions_skipped_in(conn: &mut PgConnection, subscriber
     sqlx::query!("SELECT id FROM editions WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", &editions).fetch_all(conn).await.map(drop)
 }
 
+/// Keeps imports off the series of what she was skipped in as unsubscribed after `since`: what she is given again must not be missed by one
+/// that looks who was given what.
+pub(super) async fn hold_series_skipped_in(conn: &mut PgConnection, subscriber_id: i64, since: Timestamp) -> sqlx::Result<()> {
+    let series = sqlx::query_scalar!(
+        r#"SELECT DISTINCT d.series_id AS "series_id!" FROM deliveries d
+         WHERE d.subscriber_id = $1 AND d.state = 'skipped' AND d.finished_at >= $2 AND d.series_id IS NOT NULL
+           AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all')"#,
+        subscriber_id,
+        to_db(since),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::query!("SELECT id FROM series WHERE id = ANY($1) ORDER BY id FOR SHARE", &series).fetch_all(conn).await.map(drop)
+}
+
 /// Queues again what was skipped as unsubscribed after `since`, may still be sent, is allowed now, and whose segment was
 /// not given to her meanwhile. The edition of each comes back.
 pub(super) async fn queue_again(
@@ -149,7 +164,7 @@ pub(super) async fn queue_again(
     now: Timestamp,
 ) -> sqlx::Result<Vec<Option<i64>>> {
     sqlx::query_scalar!(
-        r#"WITH wanted AS (
+        r#"WITH RECURSIVE wanted AS (
             SELECT d.period, d.id, d.segment_id, d.tip_revision_id, d.due_at
             FROM deliveries d JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
             LEFT JOIN editions e ON e.id = d.edition_id AND e.period = d.period LEFT JOIN campaigns c ON c.id = e.campaign_id
@@ -159,19 +174,25 @@ pub(super) async fn queue_again(
                 AND greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) > $3, true)
               AND (d.valid_until IS NULL OR d.valid_until > $3)
               AND r.refusal IS NULL
+              -- Nor does it have words that she was given meanwhile in another segment.
+              AND NOT EXISTS (
+                SELECT FROM segments_inherited i JOIN segment_overlaps o ON o.segment_id = i.segment_id
+                    JOIN tip_revisions v ON v.id = d.tip_revision_id
+                WHERE i.subscriber_id = $1 AND i.segment_id = d.segment_id AND o.since <= v.created_at)
             ORDER BY d.period, d.id FOR UPDATE OF d),
         given AS (
             INSERT INTO segments_given (subscriber_id, segment_id)
             SELECT DISTINCT $1::bigint, segment_id FROM wanted WHERE segment_id IS NOT NULL
             ON CONFLICT DO NOTHING RETURNING segment_id),
         -- An import may have found meanwhile that other segments have words of theirs: she gets those with these mails.
+        heirs AS (
+            SELECT given.segment_id AS given_id, given.segment_id, min(r.created_at) AS since
+            FROM given JOIN wanted USING (segment_id) JOIN tip_revisions r ON r.id = wanted.tip_revision_id GROUP BY given.segment_id
+            UNION SELECT heirs.given_id, o.segment_id, o.since
+            FROM heirs JOIN segment_overlaps o ON o.of_segment_id = heirs.segment_id AND o.since > heirs.since),
         inherited AS (
-            INSERT INTO segments_given (subscriber_id, segment_id, of_segment_id)
-            SELECT $1::bigint, o.segment_id, o.of_segment_id
-            FROM given JOIN segment_overlaps o ON o.of_segment_id = given.segment_id
-            WHERE EXISTS (SELECT FROM wanted JOIN tip_revisions r ON r.id = wanted.tip_revision_id
-                          WHERE wanted.segment_id = o.of_segment_id AND r.created_at < o.since)
-            ON CONFLICT DO NOTHING),
+            INSERT INTO segments_inherited (subscriber_id, segment_id, of_segment_id)
+            SELECT DISTINCT $1::bigint, segment_id, given_id FROM heirs WHERE segment_id <> given_id ON CONFLICT DO NOTHING),
         back AS (
             SELECT DISTINCT ON (coalesce(segment_id, -id)) period, id FROM wanted
             WHERE segment_id IS NULL OR segment_id IN (SELECT segment_id FROM given)

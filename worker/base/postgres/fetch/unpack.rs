@@ -3,9 +3,10 @@
 //! Called by `fetch`, in a folder of its own.
 
 use std::fs::{self, Permissions};
+use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -20,21 +21,19 @@ struct Link {
     target: PathBuf,
 }
 
-/// Refuses a file that is not the one pinned.
-pub(super) fn compare(packed: &Path, sha512: &str) -> Result<(), PostgresError> {
+/// The bytes of a file that is the one pinned; another is refused.
+pub(super) fn compare(packed: &Path, sha512: &str) -> Result<Vec<u8>, PostgresError> {
     let bytes = fs::read(packed).map_err(on("read", packed))?;
     let digest = STANDARD.encode(ring::digest::digest(&ring::digest::SHA512, &bytes));
     if digest == sha512 {
-        return Ok(());
+        return Ok(bytes);
     }
     Err(failed(format!("it brought another file than the one pinned (sha512 {digest}, expected {sha512}), which was thrown away")))
 }
 
-/// Unpacks a file that was compared into `folder`; the folder of the package.
-pub(super) fn unpack(packed: &Path, folder: &Path) -> Result<PathBuf, PostgresError> {
-    let mut tar = Command::new("tar");
-    let said = tar.arg("-xzf").arg(packed).arg("-C").arg(folder).stdin(Stdio::null()).output();
-    let said = said.map_err(|error| failed(format!("it could not be unpacked, tar cannot be run: {error}")))?;
+/// Unpacks the bytes that were compared into `folder`; the folder of the package.
+pub(super) fn unpack(packed: &[u8], folder: &Path) -> Result<PathBuf, PostgresError> {
+    let said = tar(packed, folder).map_err(|error| failed(format!("it could not be unpacked, tar cannot be run: {error}")))?;
     if !said.status.success() {
         return Err(failed(format!("it could not be unpacked, tar said: {}", String::from_utf8_lossy(&said.stderr).trim())));
     }
@@ -47,6 +46,19 @@ pub(super) fn unpack(packed: &Path, folder: &Path) -> Result<PathBuf, PostgresEr
 /// Lets every account enter a folder.
 pub(super) fn open_to_all(folder: &Path) -> Result<(), PostgresError> {
     fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(on("opened to all", folder))
+}
+
+// From the bytes, not from the file, which could have become another one; `o` makes us own what it writes, root too.
+fn tar(packed: &[u8], folder: &Path) -> io::Result<Output> {
+    let mut tar = Command::new("tar");
+    tar.arg("-xzo").arg("-C").arg(folder).args(["-f", "-"]);
+    let mut tar = tar.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let input = tar.stdin.take();
+    std::thread::scope(|scope| {
+        // Beside the reading of what it says. That it ended before it had read all, it says itself.
+        scope.spawn(|| input.map(|mut input| input.write_all(packed)));
+        tar.wait_with_output()
+    })
 }
 
 // Whatever bits were packed and whatever the umask made of them: the server may run as another account.
@@ -104,12 +116,12 @@ mod tests {
         (folder, package)
     }
 
-    fn packed(folder: &Path, links: &str) -> PathBuf {
+    fn packed(folder: &Path, links: &str) -> Vec<u8> {
         fs::write(folder.join("made/package/native/pg-symlinks.json"), links).expect("a list");
         let packed = folder.join("x.tgz");
         let made = Command::new("tar").arg("-czf").arg(&packed).arg("-C").arg(folder.join("made")).arg("package").status();
         assert!(made.expect("tar").success());
-        packed
+        fs::read(packed).expect("the file")
     }
 
     fn mode(path: &Path) -> u32 {
@@ -142,7 +154,7 @@ mod tests {
         let file = folder.path().join("x.tgz");
         fs::write(&file, "abc").expect("a file");
         let abc = "3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw==";
-        compare(&file, abc).expect("the digest of FIPS 180-2");
+        assert_eq!(compare(&file, abc).expect("the digest of FIPS 180-2"), b"abc");
         fs::write(&file, "abd").expect("a file");
         assert!(compare(&file, abc).expect_err("refused").to_string().contains(abc));
     }

@@ -91,8 +91,8 @@ pub(super) fn heading_level(page: &Page<'_>, node: usize) -> Option<u8> {
     }
 }
 
-/// A second line break in a row parts two paragraphs.
-fn holders_of_blocks(page: &Page<'_>) -> Vec<bool> {
+/// For each node whether it is a block or holds one. A second line break in a row parts two paragraphs.
+pub(super) fn holders_of_blocks(page: &Page<'_>) -> Vec<bool> {
     let mut holds = vec![false; page.nodes.len()];
     let mut broken = false;
     for (node, held) in holds.iter_mut().enumerate() {

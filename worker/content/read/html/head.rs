@@ -3,11 +3,11 @@
 //! Owns the order in which its sources are believed: JSON-LD, Open Graph and other `meta`, then what the text is marked with.
 //! Called by `html`.
 
-use super::address;
 use super::page::Page;
+use super::plain;
 use crate::content::document::Front;
 use crate::content::read::check_url;
-use crate::content::{dates, words};
+use crate::content::{address, dates, words};
 use jiff::civil::Date;
 use scraper::{Html, Node};
 use serde_json::Value;
@@ -263,7 +263,7 @@ fn unescaped(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }
-    Html::parse_fragment(text).root_element().text().collect()
+    plain(text)
 }
 
 fn one_line(text: &str) -> String {

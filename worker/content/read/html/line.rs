@@ -3,9 +3,8 @@
 //! Owns the spaces (a page has them anywhere, Markdown only between words) and what cannot be written as Markdown: a span
 //! whose marks would not be read as marks loses them. Called by `flow` and `table`.
 
-use super::address;
 use super::flow::{Flow, Place};
-use crate::content::citations;
+use crate::content::{address, citations, markup};
 use comrak::arena_tree::NodeEdge;
 use comrak::nodes::{AstNode, NodeCode, NodeLink, NodeValue};
 
@@ -245,7 +244,7 @@ impl<'a> Flow<'_, '_, 'a> {
         if href.starts_with('#') {
             return (href.len() > 1 && self.base.is_some()).then(|| href.to_owned());
         }
-        let whole = address::join(self.base, href).filter(|whole| leads_somewhere(whole))?;
+        let whole = address::join(self.base, href).filter(|whole| markup::leads_somewhere(whole))?;
         let own = self.base.map(|base| base.split('#').next().unwrap_or(base));
         match whole.split_once('#') {
             Some((page, place)) if Some(page) == own && !place.is_empty() => Some(format!("#{place}")),
@@ -284,11 +283,6 @@ impl<'a> Flow<'_, '_, 'a> {
             line.images.push(alternative.split_whitespace().collect::<Vec<_>>().join(" "));
         }
     }
-}
-
-/// Addresses that a mail may link to.
-fn leads_somewhere(url: &str) -> bool {
-    ["http://", "https://", "mailto:"].iter().any(|start| url.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start)))
 }
 
 /// Words that are squared and cubed.

@@ -18,7 +18,7 @@ pub(super) struct Found {
 /// Finds the article.
 pub(super) fn find(page: &Page<'_>) -> Found {
     let words = page.words();
-    let mut left: Vec<Option<&'static str>> = (0..page.nodes.len()).map(|node| parts::reason(page, node, words[node])).collect();
+    let mut left = parts::reasons(page, &words);
     let all = prose(page, &vec![None; page.nodes.len()]);
     let links = Links::of(page);
     for node in 0..left.len() {

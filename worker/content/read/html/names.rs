@@ -350,7 +350,7 @@ pub(super) const NAMES: &[(&[&str], usize, &str)] = &[
     ),
     (&[" wp shortcode "], 40, "shortcode"),
     (&[" instagram media "], 200, "embedded post"),
-    (&[" tooltip ", " tooltips "], 60, "hidden on the page"),
+    (&[" tooltip ", " tooltips "], 60, "tooltip"),
     (&[" linenos ", " lineno ", " line numbers ", " line number ", " gutter ", " hljs ln numbers "], 20_000, "line numbers"),
     (&[" pullquote ", " pull quote "], 80, "pull quote"),
     (&[" back to top ", " backtotop ", " scroll to top ", " totop "], 10, "navigation"),

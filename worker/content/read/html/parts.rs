@@ -3,11 +3,99 @@
 //! The vocabulary of class names stands in `names`. Whether a part is believed (it may hold the article itself) is settled in
 //! `main_text`. Called by `main_text`.
 
+use super::flow::holders_of_blocks;
 use super::names::{EXACT, NAMES};
 use super::page::Page;
+use crate::content::words;
+
+/// Why each node says that it is no part of the article; `words` are the visible words of each.
+pub(super) fn reasons(page: &Page<'_>, words: &[usize]) -> Vec<Option<&'static str>> {
+    let mut left: Vec<_> = (0..page.nodes.len()).map(|node| reason(page, node, words[node])).collect();
+    keep_words_of_sentences(page, &mut left);
+    left
+}
+
+/// A name is no reason to take words out of a sentence: within a line only what has the line for itself is a part of the page.
+fn keep_words_of_sentences(page: &Page<'_>, left: &mut [Option<&'static str>]) {
+    let lines = lines(page);
+    let mut out = vec![false; page.nodes.len()];
+    let mut others = vec![0; page.nodes.len()];
+    for node in 1..page.nodes.len() {
+        out[node] = out[page.nodes[node].parent] || left[node].is_some();
+        if !out[node] {
+            others[lines[node]] += words::count(page.nodes[node].text);
+        }
+    }
+    for node in 1..page.nodes.len() {
+        if lines[node] > 0 && others[lines[node]] > 0 && left[node].is_some_and(|reason| is_word_like(page, node, reason)) {
+            left[node] = None;
+        }
+    }
+}
+
+/// For each node that stands within a line the first node of that line; zero for the others.
+fn lines(page: &Page<'_>) -> Vec<usize> {
+    let has_block = holders_of_blocks(page);
+    let mut lines = vec![0; page.nodes.len()];
+    // The first node of the line that each element's children are in; zero when a block came last.
+    let mut last = vec![0; page.nodes.len()];
+    for node in 1..page.nodes.len() {
+        let parent = page.nodes[node].parent;
+        if has_block[node] {
+            last[parent] = 0;
+            continue;
+        }
+        lines[node] = match (lines[parent], last[parent]) {
+            (0, 0) => node,
+            (0, line) | (line, _) => line,
+        };
+        last[parent] = lines[node];
+    }
+    lines
+}
+
+/// Whether it marks up words, and was told by a name that words may bear: nobody gives them that of what a browser does not show.
+fn is_word_like(page: &Page<'_>, node: usize, reason: &str) -> bool {
+    let marks_words = matches!(
+        page.name(node),
+        "a" | "abbr"
+            | "acronym"
+            | "b"
+            | "bdi"
+            | "bdo"
+            | "big"
+            | "cite"
+            | "code"
+            | "data"
+            | "del"
+            | "dfn"
+            | "em"
+            | "font"
+            | "i"
+            | "ins"
+            | "kbd"
+            | "mark"
+            | "q"
+            | "s"
+            | "samp"
+            | "small"
+            | "span"
+            | "strike"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "time"
+            | "tt"
+            | "u"
+            | "var"
+    );
+    // A raised number whose note shows up when it is pointed at: the note is not there to be read.
+    let of_note = reason == "tooltip" && page.name(node) == "sup";
+    marks_words && !of_note && !matches!(reason, "hidden on the page" | "mark of a link" | "edit link" | "shortcode" | "line numbers")
+}
 
 /// Why an element says that it is no part of the article; nothing when it does not say so.
-pub(super) fn reason(page: &Page<'_>, node: usize, words: usize) -> Option<&'static str> {
+fn reason(page: &Page<'_>, node: usize, words: usize) -> Option<&'static str> {
     if page.nodes[node].element.is_none() || matches!(page.name(node), "html" | "body") {
         return None;
     }

@@ -191,6 +191,22 @@ fn hostile_pages_end_in_an_error_or_are_read() {
 }
 
 #[test]
+fn a_title_of_nothing_but_markup_is_read_at_once_wherever_it_stands() {
+    let deep = format!("A &amp; B{}", "<b>".repeat(400_000));
+    let data = serde_json::json!({"@type": "Article", "headline": deep, "author": deep});
+    let document = page(&format!("<script type=\"application/ld+json\">{data}</script><p>x</p>"));
+    assert_eq!(document.front.title.as_deref(), Some("A & B"));
+    assert_eq!(document.front.author.as_deref(), Some("A & B"));
+    let title = deep.replace('&', "&amp;").replace('<', "&lt;");
+    let feed = format!(
+        "<rss version=\"2.0\"><channel><title>f</title><item><title>{title}</title><description>&lt;p&gt;a&lt;p&gt;b&lt;p&gt;{}</description></item></channel></rss>",
+        "word ".repeat(150)
+    );
+    let items = super::super::feed::items(&feed, "f", None).expect("a feed");
+    assert_eq!(items[0].as_ref().expect("an article").title, "A & B");
+}
+
+#[test]
 fn spans_keep_their_marks_only_where_markdown_reads_them() {
     let document = page(
         "<p>a<b> bold </b>word and<b>in</b>side, <b>Note:</b>glued, <i>x</i><b>y</b>, <b><b>z</b></b>, 10<sup>9</sup>, H<sub>2</sub>O<br>next &lt;tag&gt; *star*</p>",
@@ -206,6 +222,48 @@ fn links_lead_to_whole_addresses() {
         document.blocks[0].markdown,
         "[c](https://example.org/a/c), [d](https://example.org/d#e), [f](https://example.org/a/b#f), g, [h](https://example.org/a/b#h)"
     );
+}
+
+#[test]
+fn links_are_joined_to_the_address_that_is_given_or_said() {
+    let body = "<p><a href='../foo/bar'>a</a>, <a href='?a=b'>b</a>, <a href='c#d'>c</a>, <a href='//example.com/e'>d</a></p>";
+    let joined =
+        "[a](https://example.org/foo/bar), [b](https://example.org/x/y?a=b), [c](https://example.org/x/c#d), [d](https://example.com/e)";
+    let given = Hints { name: "page.html".to_owned(), url: Some("https://example.org/x/y".to_owned()) };
+    assert_eq!(read(body, &given).expect("it can be read").blocks[0].markdown, joined);
+    let said = page(&format!("<head><link rel=canonical href='https://example.org/x/y?z#w'></head><body>{body}"));
+    assert_eq!(said.blocks[0].markdown, joined);
+}
+
+#[test]
+fn a_name_takes_no_word_out_of_a_sentence() {
+    let sentence = "Take <span class='tags'>aspirin</span> twice and <b class='share-price'>share</b> it, <em class='related'>not</em> for <a class='comments' href='https://example.org/kids'>small <i class='author'>children</i></a> <mark role='navigation'>ever</mark>.";
+    let words = "Take aspirin twice and share it, not for small children ever.";
+    for (open, close) in [
+        ("<p>", "</p>"),
+        ("<div>", "</div>"),
+        ("<ul><li>", "</ul>"),
+        ("<blockquote>", "</blockquote>"),
+        ("<h2>", "</h2>"),
+        ("<p>One.</p>", ""),
+    ] {
+        let document = page(&format!("<h1>Pain</h1>{open}{sentence}{close}<p>More words.</p>"));
+        assert!(document.blocks.iter().any(|block| block.text == words), "{open}: {:#?}", document.blocks);
+    }
+    let cell = page(&format!("<h1>Pain</h1><table><tr><th>Age<th>Dose<tr><td>1<td>{sentence}</table>"));
+    assert!(cell.blocks.iter().any(|block| block.kind == Kind::Table && block.text.contains(words)));
+}
+
+#[test]
+fn a_part_of_the_page_that_has_its_line_for_itself_is_left_out() {
+    let document = page(
+        "<h1>Pain</h1><p>Take it twice, with water.</p><p><span class='tags'>Health</span></p><div><a class='share' href='https://example.com/s'>Share</a> <a class='share' href='https://example.com/t'>Post</a></div>\
+         <span class='byline'>A Name</span><p>Rest <span class='sr-only'>opens elsewhere</span> and sleep.</p><h2>Heat <span class='mw-editsection'>edit</span></h2>",
+    );
+    let texts: Vec<&str> = document.blocks.iter().map(|block| block.text.as_str()).collect();
+    assert_eq!(texts, ["Pain", "Take it twice, with water.", "Rest and sleep.", "Heat"]);
+    let found: Vec<&str> = reasons(&document).into_iter().map(|(reason, _)| reason).collect();
+    assert_eq!(found, ["tags", "share buttons", "share buttons", "byline", "hidden on the page", "edit link"]);
 }
 
 #[test]

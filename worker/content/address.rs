@@ -1,9 +1,9 @@
-//! Addresses of a page made whole (RFC 3986, section 5).
+//! Addresses of an article made whole (RFC 3986, section 5).
 //!
-//! Called by `head` and `inline`.
+//! Owns how a reference is joined to the article's own address. Called by `markup` and by the reader of HTML.
 
-/// Joins a reference of a page to the page's own address; nothing when there is no base to join it to.
-pub(super) fn join(base: Option<&str>, reference: &str) -> Option<String> {
+/// Joins a reference of an article to the article's own address; nothing when there is no base to join it to.
+pub(crate) fn join(base: Option<&str>, reference: &str) -> Option<String> {
     let reference: String = reference.trim().chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect();
     if let Some(scheme) = scheme(&reference) {
         let whole = !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") || reference[scheme.len()..].starts_with("://");
