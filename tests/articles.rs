@@ -99,10 +99,47 @@ fn what_a_revision_keeps_of_one_of_many_articles_can_be_read_again() {
 }
 
 #[test]
+fn posts_without_text_are_told_in_one_line_and_named_in_full_for_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let item = |n: usize| {
+        let link = format!("https://news.example.org/{n}");
+        format!(
+            "<item><title>Picture {n}</title><link>{link}</link><guid>{link}</guid><wp:post_type>post</wp:post_type><wp:status>publish</wp:status>\
+             <content:encoded><![CDATA[<img src='{link}.jpg' alt=''>]]></content:encoded></item>"
+        )
+    };
+    let items: String = (1..=12).map(item).collect();
+    let export = format!(
+        "<?xml version='1.0'?><rss version='2.0' xmlns:content='http://purl.org/rss/1.0/modules/content/' xmlns:wp='http://wordpress.org/export/1.2/'>\
+         <channel><title>News</title><wp:wxr_version>1.2</wp:wxr_version>{items}</channel></rss>"
+    );
+    std::fs::write(folder.path().join("export.xml"), export).expect("an export");
+    let page = format!("# Tea\n\n## Warm the pot first\n\n{}\n", "A warm pot keeps the tea hot for longer. ".repeat(16));
+    std::fs::write(folder.path().join("one.mdx"), page).expect("a page");
+    let run = |arguments: &[&str]| {
+        let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_tidings"));
+        let command = command.env_remove("DATABASE_URL").args(["import", "article", "--dry-run"]);
+        command.args(arguments).arg(folder.path()).output().expect("it runs")
+    };
+    let output = run(&[]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(errors.matches("have no sections").count(), 1, "{errors}");
+    assert!(errors.contains("12 articles have no sections") && errors.contains("9 others. `--json` names all of them"), "{errors}");
+    assert!(errors.contains("12 of 13 articles could not be imported; 1 was read"), "{errors}");
+    assert_eq!(errors.lines().count(), 2, "{errors}");
+    let json: serde_json::Value = serde_json::from_slice(&run(&["--json"]).stdout).expect("it prints JSON");
+    let refused = json["refused"].as_array().expect("a list");
+    assert!(refused.len() == 12 && refused.iter().all(|one| one["reason"].as_str().is_some_and(|why| !why.is_empty())), "{json}");
+    assert!(json.to_string().contains("Picture 12"));
+    assert_eq!(json["articles"][0]["title"], "Tea");
+}
+
+#[test]
 fn the_command_reads_a_folder_of_all_forms_and_names_what_it_could_not() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/articles");
     let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_tidings"))
         .args(["import", "article", folder, "--dry-run", "--json"])
+        .env_remove("DATABASE_URL")
         .output()
         .expect("it runs");
     assert!(!output.status.success());

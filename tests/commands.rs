@@ -33,6 +33,61 @@ fn every_command_says_what_it_does_and_every_argument_what_it_is() {
     assert!(silent.is_empty(), "no help for: {}", silent.join(", "));
 }
 
+/// The commands below one that a word names, `a|b` naming two; none: there is no such command.
+fn below<'a>(name: &str, command: &'a clap::Command, word: &str) -> Vec<(String, Option<&'a clap::Command>)> {
+    word.split('|').map(|part| (format!("{name} {part}"), command.find_subcommand(part))).collect()
+}
+
+/// The commands that the README writes out, `a|b` meaning both, and what it takes for one that is none.
+fn written(readme: &str) -> (Vec<String>, Vec<String>) {
+    let root = tidings::cli::command();
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for rest in readme.split("tidings ").skip(1) {
+        let mut at = vec![("tidings".to_owned(), &root)];
+        for token in rest.split(['\n', '`']).next().unwrap_or_default().split_whitespace() {
+            let token = token.trim_end_matches([',', ';', '.', ':']);
+            if at.iter().all(|(_, command)| !command.has_subcommands())
+                || !token.chars().all(|c| c.is_ascii_lowercase() || "-|".contains(c))
+            {
+                break;
+            }
+            let found: Vec<_> = at.iter().flat_map(|(name, command)| below(name, command, token)).collect();
+            unknown.extend(found.iter().filter(|(_, command)| command.is_none()).map(|(name, _)| name.clone()));
+            at = found.into_iter().filter_map(|(name, command)| Some((name, command?))).collect();
+        }
+        known.extend(at.into_iter().map(|(name, _)| name));
+    }
+    (known, unknown)
+}
+
+#[test]
+fn every_command_stands_in_the_readme_and_every_command_in_the_readme_exists() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+    let (known, unknown) = written(&readme);
+    assert!(unknown.is_empty(), "no such command: {}", unknown.join(", "));
+    let mut missing = Vec::new();
+    walk(&tidings::cli::command(), "tidings", &mut |name, command| {
+        if !command.has_subcommands() && !known.iter().any(|other| other == name) {
+            missing.push(name.to_owned());
+        }
+    });
+    assert!(missing.is_empty(), "not in the README: {}", missing.join(", "));
+}
+
+#[test]
+fn the_settings_are_printed_for_programs_too_without_secrets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(cargo_bin("tidings"));
+    command.args(["config", "check", "--json"]).env_clear().env("HOME", folder.path()).current_dir(folder.path());
+    let output = command.env("DATABASE_URL", "postgres://ana:secret@127.0.0.1/tidings").output().expect("the binary");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(output.status.success() && output.stderr.is_empty() && !text.contains("secret"), "{text}");
+    assert_eq!(json["settings"]["database"]["url"], "postgres://ana:***@127.0.0.1/tidings");
+    assert_eq!(json["settings"]["web"]["port"], 8080);
+    assert!(json["missing"].as_str().is_some_and(|missing| missing.contains("site.url (TIDINGS_SITE__URL)")), "{text}");
+}
+
 #[test]
 fn the_tree_of_commands_is_sound() {
     tidings::cli::command().debug_assert();

@@ -1,10 +1,12 @@
 //! Pre-flight: every mail is made and looked at before the first one goes, what blocks holds the edition, and one poisoned subscriber
 //! stops nobody else once an operator said so.
 
+mod anew;
 mod kinds;
 mod racing;
 mod stage;
 mod test_mails;
+mod tried;
 
 use stage::{IN_THE_LEAD, START, blocking, held, preflight, spoil_address, tip_that_fails};
 
@@ -78,7 +80,8 @@ async fn once_the_cause_is_corrected_release_checks_again_and_the_mails_of_now_l
     story.turn_to(IN_THE_LEAD);
     story.run_until_idle(&app).await;
     assert!(held(&story).await.contains("placeholder (12)"));
-    assert!(story.tidings_refuses(&["campaign", "skip", WEEKLY]).await.contains("not for being late"));
+    let skipped = edition::skip(&mut *story.conn().await, WEEKLY, story.app.now()).await.expect_err("nothing is late");
+    assert!(skipped.to_string().contains("not for being late"), "{skipped}");
 
     // Released as it is, it is held again.
     assert!(story.tidings(&["campaign", "release", WEEKLY]).await.contains("checks it again"));
@@ -144,10 +147,13 @@ async fn without_a_lead_each_slice_leaves_once_it_is_checked_and_what_blocks_sto
     assert!(!stage::check_one_portion(&story, &app).await);
     let claimed = stage::claim(&story, 5_000).await;
     assert!((1..=20).contains(&claimed), "the opening's twenty: {claimed}");
-    assert_eq!(story.number("SELECT count(*) FROM editions WHERE checked_at IS NULL AND checked = 1000 AND state = 'running'").await, 1);
-    // The second portion has a fault: nothing leaves any more, and the edition is held once all was looked at.
+    assert_eq!(
+        story.number("SELECT count(*) FROM editions WHERE checked_at IS NULL AND checked BETWEEN 50 AND 1000 AND state = 'running'").await,
+        1
+    );
+    // A later portion has a fault: nothing leaves any more, and the edition is held once all was looked at.
     spoil_address(&story, 1_400).await;
-    assert!(stage::check_one_portion(&story, &app).await);
+    while !stage::check_one_portion(&story, &app).await {}
     assert_eq!(stage::claim(&story, 5_000).await, 0);
     held(&story).await;
     check::accept(&mut *story.conn().await, WEEKLY, story.app.now()).await.expect("accepted");

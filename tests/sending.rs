@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tidings::base::clock::{Clock, SystemClock};
 use tidings::campaigns::{campaign, preflight};
 use tidings::delivery::relay::{Answer, Handed, MemoryBox};
 use tidings::delivery::reply::Phase;
@@ -324,38 +323,7 @@ async fn editions_planned_before_either_was_sent_still_keep_their_72_hours() {
 #[tokio::test]
 async fn a_worker_whose_clock_is_two_hours_off_sends_nothing_and_says_so() {
     for hours in [2, -2] {
-        let story = Story::with(&[("TIDINGS_DELIVERY__LEASE", "2s")]).await;
-        story.tips(1).await;
-        story.subscribers(5).await;
-        story.app.clock.set(SystemClock.now());
-        story.campaign(tidings::campaigns::states::Late::Fire).await;
-        story.run_edition().await;
-        let mails = MemoryBox::default();
-        let app = story.jobs_with_clock(vec![memory(&mails, 2)], Arc::new(Off(SignedDuration::from_hours(hours))));
-        // The rule's own edition is due in an hour: to a clock that is fast it is an hour late.
-        story.tamper("UPDATE campaigns SET next_run_at = now() + interval '1 hour'").await;
-        let (_stop, told) = watch::channel(false);
-        for until_idle in [false, true] {
-            let (app, told) = (app.clone(), told.clone());
-            let life = async move { if until_idle { jobs::run_until_idle(app, told).await } else { jobs::run(app, told).await } };
-            let said = tokio::time::timeout(Duration::from_secs(20), life).await.expect("it ends by itself").expect_err("it refuses");
-            assert!(format!("{said:#}").contains("clock is"), "{said:#}");
-        }
-        assert_eq!(mails.handed().len(), 0);
-        assert_eq!(story.number("SELECT count(*) FROM editions").await, 1, "it opens nothing by its own time either");
-        let edition = story.report().await;
-        assert_eq!(count(&edition, "sent"), 0, "{edition}");
-        assert_eq!(story.number("SELECT count(*) FROM workers WHERE gone_at IS NULL").await, 0);
-    }
-}
-
-/// The machine's clock, so much off.
-#[derive(Debug)]
-struct Off(SignedDuration);
-
-impl Clock for Off {
-    fn now(&self) -> jiff::Timestamp {
-        SystemClock.now() + self.0
+        crate::lab::times::a_wrong_clock(hours).await.assert_holds();
     }
 }
 

@@ -12,7 +12,8 @@ use tidings::delivery::versions::{Change, store};
 use tidings::jobs::App;
 
 use crate::notices::mail::Mail;
-use crate::support::story::{Story, count, memory};
+use crate::support::story::{Story, WEEKLY, count, memory};
+use tidings::campaigns::edition;
 use tidings::campaigns::states::Late;
 
 const SUBJECT: &str = "weekly_tip/subject.txt.hbs";
@@ -63,8 +64,8 @@ async fn keeps(story: &Story, app: &App) {
     assert_eq!(store::prune(&mut conn, later).await.expect("pruned"), 1);
     // The pump asks for the version of each edition once, and begins one that has none.
     let first = story.number("SELECT min(id) FROM editions").await;
-    let templates = app.setup.templates.of_edition(&mut conn, first, story.app.now()).await.expect("templates");
-    assert_eq!(templates.files().version(), app.setup.templates.newest().files().version());
+    let version = app.setup.templates.begin(&mut conn, first, story.app.now()).await.expect("a version");
+    assert_eq!(version, app.setup.templates.newest().files().version());
 }
 
 #[tokio::test]
@@ -83,6 +84,59 @@ async fn an_edition_whose_version_this_binary_cannot_use_is_paused_and_loses_nob
     assert_eq!((&edition["state"], count(&edition, "sent"), count(&edition, "to_do")), (&"paused".into(), 3, 2), "{edition}");
     let why = story.texts("SELECT reason FROM editions WHERE state = 'paused'").await;
     assert!(why[0].contains("began with") && why[0].contains("weekly_tip/body.txt"), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_template_that_was_corrected_a_moment_ago_is_what_a_released_edition_begins_with() {
+    let own = tempfile::tempdir().expect("a folder");
+    write(own.path(), SUBJECT, "One: {{tip.subject}}");
+    let (story, mails) = begun(own.path()).await;
+    mails.answer_with(|_| Answer::Accept);
+    story.turn_to("2026-01-13T08:50:00Z");
+    story.tamper("UPDATE subscribers SET address = 'no address at all' WHERE id = 3").await;
+    let app = story.jobs(vec![memory(&mails, 2)]);
+    story.run_until_idle(&app).await;
+    assert_eq!(story.texts("SELECT state FROM editions").await, ["held"]);
+    story.tamper("UPDATE subscribers SET address = address_key WHERE id = 3").await;
+    write(own.path(), SUBJECT, "The second: {{tip.subject}}");
+    edition::release(&mut *story.conn().await, WEEKLY, story.app.now()).await.expect("released");
+    story.turn_to("2026-01-13T09:00:00Z");
+    story.run_until_idle(&app).await;
+    assert_eq!(beginnings(&mails), ["The second"; 5]);
+}
+
+#[tokio::test]
+async fn a_version_that_this_binary_cannot_use_holds_the_edition_until_it_is_planned_with_another() {
+    let own = tempfile::tempdir().expect("a folder");
+    write(own.path(), SUBJECT, "One: {{tip.subject}}");
+    let (story, mails) = begun(own.path()).await;
+    mails.answer_with(|_| Answer::Accept);
+    let app = story.jobs(vec![memory(&mails, 2)]);
+    // As a newer binary would have begun it.
+    story.plan().await;
+    let newer = "0a".repeat(32);
+    let files = r#"{"weekly_tip/body.txt": "a\n{{#when topic}}b{{/when}}"}"#;
+    story.tamper(&format!("INSERT INTO template_versions VALUES ('{newer}', '{files}', now())")).await;
+    story.tamper(&format!("UPDATE editions SET template_version = '{newer}'")).await;
+    story.run_until_idle(&app).await;
+    let why = story.texts("SELECT reason FROM editions WHERE state = 'held'").await;
+    assert!(why[0].starts_with("pre-flight found templates (5)"), "{why:?}");
+    let shown = story.tidings(&["campaign", "show", WEEKLY]).await;
+    assert!(shown.contains("weekly_tip/body.txt.hbs of version 0a0a0a0a0a0a:2: `#when`") && shown.contains("run the binary"), "{shown}");
+    assert_eq!(mails.handed().len(), 0);
+
+    // It is not compiled for each mail, and not believed for ever.
+    story.tamper(&format!("UPDATE template_versions SET files = '{{}}' WHERE hash = '{newer}'")).await;
+    let (templates, pool, now) = (&app.setup.templates, &story.app.db.pool, story.app.now());
+    assert!(templates.of_version(pool, &newer, now + SignedDuration::from_mins(4)).await.is_err());
+    assert!(templates.of_version(pool, &newer, now + SignedDuration::from_mins(6)).await.is_ok());
+
+    // A look says what planning it anew would come to, and so it does.
+    let (said, _) = story.both(&["campaign", "preflight", WEEKLY]).await;
+    assert!(said.contains("5 mails made and looked at") && !said.contains("templates"), "{said}");
+    edition::release(&mut *story.conn().await, WEEKLY, story.app.now()).await.expect("released");
+    story.run_until_idle(&app).await;
+    assert_eq!(beginnings(&mails), ["One"; 5]);
 }
 
 #[tokio::test]
@@ -117,7 +171,7 @@ async fn an_operator_lists_copies_edits_and_checks() {
     write(&folder, "offer/body.txt.hbs", "a\n{{nobody.knows}}");
     let output = story.app.binary().env("TIDINGS_TEMPLATES__FOLDER", &folder).args(["template", "check"]).output().expect("the binary");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(!output.status.success() && said.contains("offer/body.txt.hbs:2: template `offer/body.txt` wants the field"), "{said}");
+    assert!(!output.status.success() && said.contains("offer/body.txt.hbs:2: the field `nobody.knows`"), "{said}");
     // A start is refused.
     let said = story.tidings_refuses(&["worker", "--until-idle"]).await;
     assert!(said.contains("offer/body.txt.hbs:2") || said.contains("relays"), "{said}");

@@ -32,6 +32,7 @@ async fn a_broadcast_is_tried_made_shown_and_refused_from_the_terminal() {
         assert!(shown.contains(sign), "{sign}: {shown}");
     }
     assert!(shown.ends_with("Nothing was written.\n"));
+    assert!(shown.contains("https://tips.example.org/waitlist/") && !shown.contains("letters.example.org"), "{shown}");
     assert_eq!(story.number("SELECT count(*) FROM campaigns").await, 0);
 
     let later = [&to_topic[..], &["--at", "2100-05-01 09:00", "--zone", "Europe/London"]].concat();

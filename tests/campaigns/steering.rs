@@ -227,7 +227,8 @@ async fn cancelling_ends_what_was_not_handed_over_and_frees_its_tips() {
     let report = story.edition(FIRST).await;
     assert_eq!((report.counts.sent, report.counts.cancelled, report.counts.to_do, report.state.as_str()), (5, 25, 0, "cancelled"));
     assert_eq!(story.states().await.len(), 1, "no other edition opens");
-    assert_eq!(campaign::cancel(&mut conn, NAME, story.app.now()).await.expect("again"), 0);
+    let again = campaign::cancel(&mut conn, NAME, story.app.now()).await.expect_err("cancelled already").to_string();
+    assert!(again.contains("is cancelled: nothing of it is left to cancel"), "{again}");
 }
 
 #[tokio::test]

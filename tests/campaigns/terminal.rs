@@ -18,7 +18,13 @@ async fn an_operator_creates_runs_and_counts_from_the_terminal() {
     };
     let made = ok(&["create", "weekly", NAME, "--series", "Tips", "--cron", "0 9 * * 2", "--zone", "Europe/London", "--subscriber-zone"]);
     assert!(made.starts_with("Campaign `weekly tips` is scheduled. Its next edition is that of "), "{made}");
-    assert!(refused(&["pause", "weekly tip"]).contains("the only campaign is `weekly tips`"));
+    let second = ["create", "weekly", "fridays", "--series", "Tips", "--at", "Fri 09:00", "--zone", "Europe/London"];
+    let beside = story.app.binary().arg("campaign").args(second).assert().success();
+    let note = String::from_utf8_lossy(&beside.get_output().stderr).into_owned();
+    assert!(note.contains("campaign `weekly tips` sends the tips of series `Tips` to the same subscribers."), "{note}");
+    assert!(note.contains("Each tip goes once to a person") && note.contains("`tidings campaign cancel 'weekly tips'`"), "{note}");
+    ok(&["cancel", "fridays", "--yes"]);
+    assert!(refused(&["pause", "weekly tip"]).contains("`weekly tips`"));
     let next: Value = serde_json::from_str(&ok(&["next", NAME, "--weeks", "3", "--json"])).expect("JSON");
     assert_eq!(next["editions"].as_array().map(Vec::len), Some(3));
 

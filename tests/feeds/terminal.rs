@@ -66,3 +66,36 @@ async fn a_list_shows_how_each_feed_fares() {
     let table = list(&[], &settings);
     assert!(table.contains("not looked at yet") && table.contains("by hand") && table.contains("failed once"), "{table}");
 }
+
+#[tokio::test]
+async fn a_feed_that_left_the_settings_is_said_to_and_can_be_forgotten() {
+    let app = TestApp::new().await;
+    let feed = |arguments: &[&str], settings: &[(&str, &str)], code: i32| -> (String, String) {
+        let done = app.binary().arg("feed").args(arguments).envs(settings.iter().copied()).assert().code(code);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        (text(&done.get_output().stdout), text(&done.get_output().stderr))
+    };
+    let rows = "INSERT INTO feeds (url, series, schedule, next_run_at, tried_at, succeeded_at, items) VALUES
+        ('https://blog.example.org/feed', 'care', '30 6 * * * UTC', now(), now(), now(), 3),
+        ('https://blog.example.org/feed', '', NULL, NULL, now(), now(), 2)";
+    sqlx::query(rows).execute(&app.db.pool).await.expect("two feeds");
+    let json = |settings: &[(&str, &str)]| -> Value { serde_json::from_str(&feed(&["list", "--json"], settings, 0).0).expect("JSON") };
+    let shown = json(&[]);
+    assert_eq!([&shown[0]["kept"], &shown[0]["series"]], [&Value::from("by_hand"), &Value::Null], "{shown}");
+    assert_eq!(
+        [&shown[1]["kept"], &shown[1]["series"], &shown[1]["next_run_at"]],
+        [&"not_in_the_settings".into(), &"care".into(), &Value::Null]
+    );
+    assert!(feed(&["list"], &[], 0).0.contains("not in the settings"));
+
+    let url = "https://blog.example.org/feed";
+    let settings =
+        [("TIDINGS_FEEDS__BLOG__URL", url), ("TIDINGS_FEEDS__BLOG__SERIES", "care"), ("TIDINGS_FEEDS__BLOG__CRON", "30 6 * * *")];
+    let (_, err) = feed(&["forget", url, "--series", "care"], &settings, 1);
+    assert!(err.contains("is in the settings: take [feeds.blog] out of them first"), "{err}");
+    assert!(feed(&["forget", "https://other.example.org/feed"], &[], 1).1.contains("`tidings feed list` shows the addresses"));
+    assert!(feed(&["forget", url, "--series", "care"], &[], 0).0.contains("is forgotten; its articles and tips stay."));
+    assert_eq!(json(&[]).as_array().map(Vec::len), Some(1));
+    feed(&["forget", url], &[], 0);
+    assert!(feed(&["list"], &[], 0).0.starts_with("No feeds yet"));
+}

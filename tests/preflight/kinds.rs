@@ -1,9 +1,14 @@
 //! Every kind of blocking finding holds an edition and says what to do. Each story has one fault and no other.
 
-use tidings::campaigns::campaign;
-use tidings::delivery::relay::MemoryBox;
+use std::path::Path;
 
-use super::stage::{IN_THE_LEAD, START, blocking, held, preflight, words};
+use tidings::campaigns::campaign;
+use tidings::campaigns::preflight::{Kind, Severity};
+use tidings::delivery::relay::MemoryBox;
+use tidings::delivery::render::check::{Wanted, faults};
+use tidings::delivery::render::{Foot, Rendered};
+
+use super::stage::{IN_THE_LEAD, START, blocking, check_one_portion, claim, held, preflight, words};
 use crate::support::story::{Story, WEEKLY, count, memory};
 
 async fn holds(story: &Story, kind: &str, what_to_do: &str) {
@@ -90,6 +95,76 @@ async fn one_that_is_over_has_nothing_to_be_checked() {
     let story = Story::ready(1, 3).await;
     campaign::cancel(&mut *story.conn().await, WEEKLY, story.app.now()).await.expect("cancelled");
     assert!(story.tidings_refuses(&["campaign", "preflight", WEEKLY]).await.contains("no edition of it is to come"));
+}
+
+#[tokio::test]
+async fn an_image_without_alternative_text() {
+    let refused = refused_at_start("weekly_tip/body.mjml.hbs", "{{{tip.body_html}}}", "<img src=\"https://tips.example.org/a.png\">").await;
+    assert!(refused.contains("the templates cannot be used"), "{refused}");
+    let mut mail = sound();
+    mail.html = mail.html.replace("</h1>", "</h1><img src=\"https://tips.example.org/a.png\">");
+    holds_for(&mail, "no_alt_text", "give it one").await;
+}
+
+#[tokio::test]
+async fn a_way_out_that_is_not_there() {
+    let refused = refused_at_start("layout/foot.txt.hbs", "{{unsubscribe_url}}", "by post").await;
+    assert!(refused.contains("mails with findings"), "{refused}");
+    let mut mail = sound();
+    mail.text = mail.text.replace(OUT, "by post");
+    holds_for(&mail, "no_unsubscribe_link", "the template's foot").await;
+}
+
+const OUT: &str = "https://example.org/u/x";
+const PREFERENCES: &str = "https://example.org/preferences/x";
+
+// Nothing is found in it.
+fn sound() -> Rendered {
+    let foot = format!("{PREFERENCES} {OUT} 1 Street");
+    Rendered { subject: "A subject".into(), text: foot.clone(), html: format!("<html lang=\"en\"><h1>A</h1><p>{foot}</p></html>") }
+}
+
+// Templates never come to make such a mail, so the check is shown one; what it finds then holds an edition.
+async fn holds_for(mail: &Rendered, word: &str, what_to_do: &str) {
+    let wanted = Wanted {
+        foot: Foot::Topic,
+        button_url: None,
+        preferences_url: PREFERENCES,
+        unsubscribe_url: OUT,
+        entry_url: "https://example.org/waitlist/x/y",
+        postal_address: "1 Street",
+    };
+    assert_eq!(faults(&sound(), &wanted).len(), 0);
+    let kinds: Vec<Kind> = faults(mail, &wanted).into_iter().map(|fault| Kind::Mail(fault.kind)).collect();
+    let kind = kinds.into_iter().find(|kind| kind.as_str() == word).expect("it is found");
+    assert!(kind.severity() == Severity::Blocking && kind.says().contains(what_to_do), "{}", kind.says());
+
+    let story = Story::ready(1, 3).await;
+    let app = story.jobs(Vec::new());
+    story.turn_to(IN_THE_LEAD);
+    story.plan().await;
+    story
+        .tamper(&format!(
+            "INSERT INTO preflight_findings (edition_id, kind, severity, recipients) SELECT id, '{word}', 'blocking', 1 FROM editions"
+        ))
+        .await;
+    assert!(check_one_portion(&story, &app).await);
+    assert!(held(&story).await.contains(&format!("{} (1)", word.replace('_', " "))));
+    story.turn_to(START);
+    assert_eq!(claim(&story, 10).await, 0);
+}
+
+// What is said of an operator's templates, of which one differs in one place.
+async fn refused_at_start(part: &str, from: &str, to: &str) -> String {
+    let own = tempfile::tempdir().expect("a folder");
+    let path = own.path().join(part);
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/email").join(part);
+    let built_in = std::fs::read_to_string(built_in).expect("a part");
+    assert!(built_in.contains(from), "{part}");
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(&path, built_in.replace(from, to)).expect("a file");
+    let story = Story::with(&[("TIDINGS_TEMPLATES__FOLDER", own.path().to_str().expect("text"))]).await;
+    story.tidings_refuses(&["template", "check"]).await
 }
 
 async fn begin(story: &Story) {

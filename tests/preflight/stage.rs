@@ -69,7 +69,7 @@ pub(crate) async fn held(story: &Story) -> String {
     held.remove(0)
 }
 
-/// Looks at the next mails of the only edition; whether nothing is left.
+/// Looks at the next mails of the only edition, as many as the time allows; whether nothing is left.
 pub(crate) async fn check_one_portion(story: &Story, app: &App) -> bool {
     let letters = Arc::new(Letters::new(app.setup.clone()));
     let edition = story.number("SELECT id FROM editions").await;

@@ -1,6 +1,14 @@
 //! A test mail: marked, inert, counted nowhere, and not for whoever said stop.
 
+use std::time::Duration;
+
+use tidings::audience::suppression::Kind;
+use tidings::base::database;
+use tidings::delivery::ledger::{claim, lease, mark};
+use tidings::delivery::pump::letter::Letters;
 use tidings::delivery::relay::MemoryBox;
+use tidings::people::erase;
+use tidings::people::stop::{self, Scope, Source, Whom};
 
 use super::stage::{IN_THE_LEAD, START, send_test, suppress};
 use crate::support::story::{Story, WEEKLY, log_of, memory};
@@ -89,5 +97,64 @@ async fn a_stop_between_the_queue_and_the_hand_over_holds() {
     suppress(&story, "look@example.com").await;
     story.run_until_idle(&story.jobs(vec![memory(&mails, 1)])).await;
     assert_eq!(mails.handed().len(), 0);
+    assert_eq!(story.texts("SELECT reason FROM deliveries WHERE basis = 'test'").await, ["the address said stop"]);
+}
+
+#[tokio::test]
+async fn no_stop_lets_a_test_be_marked_that_was_claimed_before() {
+    for kind in ["topic", "everything", "complaint", "erasure"] {
+        let mut story = Story::ready(1, 2).await;
+        story.app.may_leave_work();
+        send_test(&story, "Person-2@Example.org", None).await.expect("queued");
+        send_test(&story, "person-1@example.org", None).await.expect("queued");
+        let (pool, keyring, now) = (&story.app.db.pool, &story.app.keyring, story.app.now());
+        let mut conn = story.conn().await;
+        let worker = lease::register(&mut conn, "one").await.expect("a worker");
+        let taken = claim::transactional(&mut conn, worker, now, 10).await.expect("a claim").taken;
+        match kind {
+            "topic" => stop::unsubscribe(pool, keyring, 2, Scope::Topic(1), Source::Page, now).await.map(drop),
+            "everything" => stop::unsubscribe(pool, keyring, 2, Scope::Everything, Source::Page, now).await.map(drop),
+            "complaint" => {
+                let whom = Whom::Subscriber(2);
+                stop::suppress(pool, keyring, whom, Kind::Complaint, "a test", Source::Operator, now).await.map(drop)
+            }
+            _ => erase::erase(pool, keyring, 2, Source::Operator, now).await.map(drop),
+        }
+        .expect("a stop");
+        let marks: Vec<mark::Mark> = taken.iter().map(|mail| mark::Mark { key: mail.key, fence: mail.fence }).collect();
+        let hour = Duration::from_secs(3_600);
+        let marked = mark::write(&mut conn, worker, hour, now, &[], &marks).await.expect("marks");
+        assert_eq!((taken.len(), marked.len()), (2, 1), "{kind}");
+        let rows = story.texts("SELECT concat_ws(' ', state, reason) FROM deliveries ORDER BY id").await;
+        assert_eq!(rows, ["skipped the address said stop", "handing_over"], "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn who_left_its_topic_since_it_was_queued_gets_none() {
+    let story = Story::ready(1, 2).await;
+    let mails = MemoryBox::default();
+    send_test(&story, "person-2@example.org", None).await.expect("queued");
+    // As it is between the two commits of a leaving.
+    story.tamper("UPDATE subscriptions SET standing = 'unsubscribed' WHERE subscriber_id = 2").await;
+    story.run_until_idle(&story.jobs(vec![memory(&mails, 1)])).await;
+    assert_eq!(mails.handed().len(), 0);
     assert_eq!(story.texts("SELECT reason FROM deliveries WHERE basis = 'test'").await, ["render error: the address said stop"]);
+}
+
+#[tokio::test]
+async fn a_test_is_made_with_one_connection_to_the_database() {
+    let mut story = Story::ready(1, 1).await;
+    story.app.may_leave_work();
+    send_test(&story, "look@example.com", Some(1)).await.expect("queued");
+    let taken = {
+        let mut conn = story.conn().await;
+        let worker = lease::register(&mut conn, "one").await.expect("a worker");
+        claim::transactional(&mut conn, worker, story.app.now(), 10).await.expect("a claim").taken
+    };
+    let url = story.app.database_url().to_owned();
+    story.app.db = database::connect(&url, 1).await.expect("a database");
+    let letters = Letters::new(story.jobs(Vec::new()).setup.clone());
+    let made = tokio::time::timeout(Duration::from_secs(20), letters.make(&taken[0])).await.expect("no wait");
+    assert!(String::from_utf8_lossy(&made.expect("a mail").bytes).contains("Subject: [Test] "));
 }

@@ -11,6 +11,7 @@ pub(crate) mod door;
 pub(crate) mod https;
 pub(crate) mod relay;
 mod served;
+pub(crate) mod server;
 pub(crate) mod story;
 mod worker;
 

@@ -5,6 +5,7 @@
 //! mails a second, as replies to pipelined commands leave in one write and bodies are searched once.
 
 mod connection;
+pub(crate) mod manners;
 
 use super::certificate;
 use std::{
@@ -60,6 +61,21 @@ pub(crate) enum Act {
     Trickle(Duration),
     /// No answer, and the connection stays open.
     Silence,
+    /// Does what was asked, and closes the connection without a word: at the dot, it has the mail.
+    TakeAndDrop,
+    /// Does what was asked, and resets the connection: at the dot, it has the mail.
+    TakeAndAbort,
+}
+
+impl Point {
+    /// The eight points at which a session can be dropped: greeting, EHLO, MAIL, RCPT, DATA, within the body, its dot, QUIT.
+    pub(crate) const EIGHT: [Point; 8] =
+        [Point::Greeting, Point::Hello, Point::Mail, Point::Rcpt, Point::Data, Point::MidBody, Point::Dot, Point::Quit];
+
+    /// Whether the body has begun, so that what is cut off here is in doubt.
+    pub(crate) fn is_in_the_body(self) -> bool {
+        matches!(self, Point::MidBody | Point::Dot)
+    }
 }
 
 /// What the relay sees when it decides.
@@ -143,7 +159,8 @@ struct Shared {
     offer: Offer,
     manners: Mutex<Option<Manners>>,
     bodies: Mutex<Vec<Body>>,
-    named: Mutex<HashMap<String, usize>>,
+    /// When each recipient was named.
+    named: Mutex<HashMap<String, Vec<Instant>>>,
     /// The command lines, where they are kept.
     lines: Mutex<Vec<String>>,
     opened: AtomicUsize,
@@ -197,6 +214,16 @@ impl FaultyRelay {
     pub(crate) fn accepted(&self) -> Vec<(String, String)> {
         let bodies = lock(&self.shared.bodies);
         bodies.iter().filter(|b| b.accepted).map(|b| (b.message_id.clone(), b.recipient.clone())).collect()
+    }
+
+    /// How many bodies were begun.
+    pub(crate) fn begun(&self) -> usize {
+        lock(&self.shared.bodies).len()
+    }
+
+    /// When each recipient was named in RCPT, refused or not, in order.
+    pub(crate) fn tries(&self) -> HashMap<String, Vec<Instant>> {
+        lock(&self.shared.named).clone()
     }
 
     /// How many mails the relay has, counted once by Message-ID, and how many it has more than once.

@@ -162,6 +162,14 @@ impl Story {
         Worker::start(command, self.app.folder().join(format!("worker-{number}.log")))
     }
 
+    /// Starts any other command as a process of its own, with what it says on standard error kept like a worker's log.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Worker {
+        let number = self.workers.fetch_add(1, Ordering::Relaxed);
+        let mut command = self.command();
+        command.args(arguments);
+        Worker::start(command, self.app.folder().join(format!("process-{number}.log")))
+    }
+
     /// Starts `tidings serve` as a process of its own, on a port of its own.
     pub(crate) async fn serve(&self) -> Served {
         let mut command = self.command();

@@ -22,10 +22,11 @@ impl Worker {
         Worker { child, log }
     }
 
-    /// Ends it as a power cut would.
-    pub(crate) fn kill(mut self) {
+    /// Ends it as a power cut would; what it had logged until then.
+    pub(crate) fn kill(mut self) -> String {
         self.child.kill().expect("SIGKILL");
         self.child.wait().expect("its end");
+        self.said()
     }
 
     /// Asks it to end, as a deploy does.

@@ -262,6 +262,18 @@ pub async fn suppressions_of_address(conn: &mut PgConnection, hashes: &[Vec<u8>]
     rows.into_iter().map(SuppressionRow::read).collect()
 }
 
+/// Whether whoever has an address left a topic.
+pub async fn has_left(conn: &mut PgConnection, address_key: &str, topic_id: Option<i64>) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id
+            WHERE s.address_key = $1 AND n.topic_id = $2 AND n.standing = 'unsubscribed') AS "left!""#,
+        address_key,
+        topic_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Inserts a suppression and gives its id; none when another transaction was first.
 pub async fn insert_suppression(
     conn: &mut PgConnection,

@@ -81,6 +81,20 @@ pub async fn history(conn: &mut PgConnection, keyring: &Keyring, address: &Email
     store::suppressions_of_address(conn, &hashes(keyring, address.key())).await
 }
 
+/// Why an address is not to be mailed about a topic: what stands against it, or that its owner left the topic.
+pub async fn stopped(
+    conn: &mut PgConnection,
+    keyring: &Keyring,
+    address: &EmailAddress,
+    topic_id: Option<i64>,
+) -> sqlx::Result<Option<String>> {
+    if let Some(standing) = history(conn, keyring, address).await?.into_iter().rfind(|s| s.lifted.is_none()) {
+        return Ok(Some(format!("suppressed, {}", standing.kind.as_str().replace('_', " "))));
+    }
+    let left = store::has_left(conn, address.key(), topic_id).await?;
+    Ok(left.then(|| "unsubscribed from its topic".to_owned()))
+}
+
 /// Records that an address must not be mailed and gives the row's id; none when one of this kind stands against her already.
 /// One that stands but hangs on nobody, or on the blank row of somebody who was erased, becomes hers. Part of a stop: the caller holds the subscriber's row, or for an address without subscriber the audience lock.
 pub async fn insert(

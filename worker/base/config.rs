@@ -3,16 +3,20 @@
 //! A key that nobody reads is an error that names it, so no setting is ignored in silence. `cli` loads it; everyone reads it.
 
 mod feeds;
+mod pace;
+mod relays;
 mod show;
 #[cfg(test)]
 mod tests;
 
 pub use feeds::{Feed, Fetch};
+pub use pace::{DEFAULT as DEFAULT_GROUP, Group, Rate, domain_key};
+pub use relays::Relay;
 
 use super::network::Networks;
 use super::postgres::Fetch as FetchPostgres;
 use ::config::{Environment, File, FileFormat};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use std::{collections::BTreeMap, collections::HashMap, path::Path, path::PathBuf, time::Duration};
 
@@ -47,6 +51,9 @@ pub struct Config {
     /// Where mails are handed over, by name.
     #[serde(default)]
     pub relays: BTreeMap<String, Relay>,
+    /// How fast each provider of recipients may be given mail, by name.
+    #[serde(default)]
+    pub pace: BTreeMap<String, Group>,
     /// Times and sizes of the send path.
     pub delivery: Delivery,
     /// Signing.
@@ -202,17 +209,6 @@ pub struct Retention {
     pub deliveries: Duration,
 }
 
-/// A relay.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Relay {
-    /// smtp://, smtps://, directory: or memory:, with user and password.
-    pub url: SecretString,
-    /// Connections of each worker process.
-    #[serde(default = "ten")]
-    pub connections: u16,
-}
-
 /// Times and sizes of the send path.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -238,6 +234,11 @@ pub struct Delivery {
     pub messages_per_connection: u32,
     /// Deliveries claimed at once.
     pub claim: u16,
+    /// An edition of which so many percent of the last 200 mails failed is paused; 0: never.
+    pub failure_rate: u8,
+    /// A claim or commit that takes longer makes this worker take fewer at once.
+    #[serde(deserialize_with = "duration")]
+    pub slow_database: Duration,
 }
 
 /// Signing.
@@ -327,18 +328,17 @@ impl Config {
                 return wrong(key, format!("`{line}` is not a cron line with seconds ({e})"));
             }
         }
-        for (name, relay) in &self.relays {
-            let url = relay.url.expose_secret();
-            if !self.delivery.pretend && (url.starts_with("directory:") || url.starts_with("memory:")) {
-                let kind = url.split(':').next().unwrap_or_default();
-                return wrong(
-                    &format!("relays.{name}.url"),
-                    format!("a {kind}: relay mails nobody; set delivery.pretend = true if that is what you want"),
-                );
-            }
-            if relay.connections == 0 {
-                return wrong(&format!("relays.{name}.connections"), "it must be 1 or more".to_owned());
-            }
+        if let Err((key, why)) = relays::check(&self.relays, self.delivery.pretend) {
+            return wrong(&key, why);
+        }
+        if self.delivery.failure_rate > 100 {
+            return wrong("delivery.failure_rate", "it is a number from 1 to 100, in percent; 0: never".to_owned());
+        }
+        if self.delivery.slow_database == Duration::ZERO {
+            return wrong("delivery.slow_database", "it must be more than 0".to_owned());
+        }
+        if let Err((key, why)) = pace::check(&self.relays, &self.pace) {
+            return wrong(&key, why);
         }
         if let Err((key, why)) = feeds::check(&self.feeds, &self.fetch) {
             return wrong(&key, why);
@@ -399,10 +399,6 @@ impl Config {
 
 /// Deliveries younger than that are looked at by planning, claims, undoing and operators.
 const LEAST_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
-
-fn ten() -> u16 {
-    10
-}
 
 fn is_loopback(url: &str) -> bool {
     let host = url.trim_start_matches("http://").split('/').next().unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::base::time::to_db;
 const SLICE: i64 = 10_000;
 
 /// Ends a campaign and its open editions; gives how many deliveries were cancelled. What is being handed over finishes
-/// by itself. Run again after a crash, it goes on where it stopped.
+/// by itself. Run again after a crash, it goes on where it stopped; where nothing is left of one that was cancelled, it says so.
 pub async fn cancel(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<u64, CampaignError> {
     let mut tx = conn.begin().await?;
     let campaign = store::lock(&mut tx, name).await?;
@@ -51,7 +51,11 @@ pub async fn cancel(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
     for edition_id in open {
         cancelled += cancel_deliveries(conn, edition_id, now).await?;
     }
-    Ok(cancelled + cancel_first_tips(conn, campaign.id, now).await?)
+    cancelled += cancel_first_tips(conn, campaign.id, now).await?;
+    match (campaign.state, cancelled) {
+        (CampaignState::Cancelled, 0) => Err(refused(&campaign, "nothing of it is left to cancel")),
+        _ => Ok(cancelled),
+    }
 }
 
 // First tips are of no edition; they end with the last campaign that could have given them.

@@ -106,7 +106,7 @@ pub async fn release(conn: &mut PgConnection, name: &str, now: Timestamp) -> Res
 }
 
 /// Ends what is late in the held editions of a campaign as skipped "too late" and lets the rest go on, also what is yet
-/// to be planned; gives their occurrences.
+/// to be planned; gives their occurrences. What findings hold stays held, but for what is late of it.
 pub async fn skip(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result<Vec<String>, CampaignError> {
     let mut tx = conn.begin().await?;
     let campaign = lock_held(&mut tx, name).await?;
@@ -117,14 +117,21 @@ pub async fn skip(conn: &mut PgConnection, name: &str, now: Timestamp) -> Result
     )
     .fetch_all(&mut *tx)
     .await?;
-    if held.iter().any(|edition| edition.blocked) {
-        return Err(CampaignError::HeldByFindings(campaign.name));
-    }
     let mut occurrences = Vec::new();
     for edition in held {
-        while skip_late(&mut tx, edition.id, civil_from_db(edition.period), now).await? > 0 {}
-        go_on_after_skip(&mut tx, edition.id, now).await?;
+        if skip_all_late(&mut tx, edition.id, civil_from_db(edition.period), now).await? == 0 && edition.blocked {
+            continue;
+        }
+        let findings = match edition.blocked {
+            true => Some(preflight::held_because(&mut tx, edition.id).await?),
+            false => None,
+        };
+        go_on_after_skip(&mut tx, edition.id, findings, now).await?;
         occurrences.push(edition.occurrence);
+    }
+    if occurrences.is_empty() {
+        tx.rollback().await?;
+        return Err(CampaignError::HeldByFindings(campaign.name));
     }
     tell(tx, &campaign, "skip", occurrences, now).await
 }
@@ -217,22 +224,35 @@ async fn lock_held(conn: &mut PgConnection, name: &str) -> Result<Campaign, Camp
     }
 }
 
+async fn skip_all_late(conn: &mut PgConnection, edition_id: i64, period: Date, now: Timestamp) -> sqlx::Result<usize> {
+    let mut ended = 0;
+    loop {
+        match skip_late(&mut *conn, edition_id, period, now).await? {
+            0 => return Ok(ended),
+            more => ended += more,
+        }
+    }
+}
+
 // From here on its late deliveries are skipped as the ledger meets them, so that what is yet to be planned holds it no
-// second time. An edition of which nothing was sent and nothing is left was skipped as a whole.
-async fn go_on_after_skip(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<()> {
+// second time. An edition of which nothing was sent and nothing is left was skipped as a whole. What was found in all of it, and
+// blocks, holds what is left of it; a check that is under way comes to that by itself.
+async fn go_on_after_skip(conn: &mut PgConnection, edition_id: i64, findings: Option<String>, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query!(
         "WITH whole AS (
             SELECT e.planned IS NOT NULL AND NOT EXISTS (
                 SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.state NOT IN ('skipped', 'failed', 'cancelled')
-            ) AS skipped FROM editions e WHERE e.id = $1
+            ) AS skipped, $3::text IS NOT NULL AND e.checked_at IS NOT NULL AS found FROM editions e WHERE e.id = $1
         )
-        UPDATE editions SET late = 'skip', resume_to = NULL,
-            state = CASE WHEN whole.skipped THEN 'skipped' ELSE resume_to END,
-            reason = CASE WHEN whole.skipped THEN 'too late' END,
+        UPDATE editions SET late = 'skip',
+            resume_to = CASE WHEN whole.found AND NOT whole.skipped THEN resume_to END,
+            state = CASE WHEN whole.skipped THEN 'skipped' WHEN whole.found THEN 'held' ELSE resume_to END,
+            reason = CASE WHEN whole.skipped THEN 'too late' WHEN whole.found THEN $3 END,
             finished_at = CASE WHEN whole.skipped THEN $2::timestamptz END
         FROM whole WHERE id = $1",
         edition_id,
-        to_db(now)
+        to_db(now),
+        findings
     )
     .execute(conn)
     .await?;

@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
-use super::weekly::{Edition, EditionRow, hold_all_series, write};
+use super::planning::SLICE;
+use super::weekly::{Edition, EditionRow, hold_all_series, hold_series, write};
 use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
 
@@ -45,6 +46,24 @@ pub async fn replan(conn: &mut PgConnection, subscriber_id: i64, now: Timestamp)
         wake::enqueue(conn, &Job::Send).await?;
     }
     Ok(written)
+}
+
+/// Plans anew whoever waits in an edition for a tip that is approved no more, of an edition that keeps the rest of its plan; how many.
+/// The caller holds the edition's row, and has all of it checked again.
+pub(super) async fn replan_withdrawn(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<usize> {
+    let Some(mut edition) = editions(conn, &[edition_id]).await?.pop() else { return Ok(0) };
+    hold_series(conn, edition.series_id).await?;
+    let taken = take_back_withdrawn(conn, edition_id).await?;
+    edition.times.not_before = Some(now);
+    for ids in taken.chunks(SLICE as usize) {
+        let written = write(conn, &edition, ids, now).await?;
+        if written != ids.len() {
+            let text =
+                format!("edition {edition_id}: {} deliveries were taken back to be planned anew, and {written} were written", ids.len());
+            return Err(sqlx::Error::Protocol(text));
+        }
+    }
+    Ok(taken.len())
 }
 
 // What was written is above what was checked: it waits for its own check, and nothing else does.
@@ -94,14 +113,42 @@ async fn hold_editions(conn: &mut PgConnection, subscriber_id: i64) -> sqlx::Res
     )
     .execute(&mut *conn)
     .await?;
+    editions(conn, &ids).await
+}
+
+async fn editions(conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<Vec<Edition>> {
     let rows = sqlx::query_as!(
         EditionRow,
         r#"SELECT e.id, e.period, e.occurrence, e.by_operator, e.state = 'running' AS "running!", e.starts_at, e.counted, e.planned_up_to,
             c.topic_id AS "topic_id!", c.series_id AS "series_id!", c.at, c.cron, c.zone, c.subscriber_zone
-        FROM editions e JOIN campaigns c ON c.id = e.campaign_id WHERE e.id = ANY($1) ORDER BY e.starts_at, e.id"#,
-        &ids
+        FROM editions e JOIN campaigns c ON c.id = e.campaign_id
+        WHERE e.id = ANY($1) AND c.kind = 'weekly' ORDER BY e.starts_at, e.id"#,
+        ids
     );
     rows.fetch_all(conn).await?.into_iter().map(EditionRow::read).collect()
+}
+
+// Of those who may still be mailed: the sweep of a stop ends what waits for the others. Their segments are free again.
+async fn take_back_withdrawn(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        r#"WITH held AS (
+            SELECT d.period, d.id FROM editions e
+            JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
+            JOIN subscriptions n ON n.subscriber_id = d.subscriber_id AND n.topic_id = d.topic_id AND n.standing = 'confirmed'
+            WHERE e.id = $1 AND d.state = 'queued' AND d.attempts = 0 AND d.repeated_at IS NULL
+                AND NOT EXISTS (SELECT FROM tips t WHERE t.segment_id = d.segment_id AND t.state = 'approved')
+                AND NOT EXISTS (SELECT FROM suppressions u WHERE u.subscriber_id = d.subscriber_id AND u.lifted_at IS NULL)
+            ORDER BY d.id FOR UPDATE OF d
+        ), gone AS (
+            DELETE FROM deliveries d USING held WHERE d.period = held.period AND d.id = held.id RETURNING d.subscriber_id, d.segment_id
+        ), freed AS (
+            DELETE FROM segments_given g USING gone WHERE g.subscriber_id = gone.subscriber_id AND g.segment_id = gone.segment_id
+        )
+        SELECT subscriber_id AS "subscriber_id!" FROM gone ORDER BY subscriber_id"#,
+        edition_id
+    )
+    .fetch_all(conn)
+    .await
 }
 
 // What waits for her and was never tried, and what planning skipped for a cause that may be gone before its time has come. The

@@ -202,6 +202,17 @@ pub async fn provisions(conn: &mut PgConnection, weekly: &Weekly) -> sqlx::Resul
     .await
 }
 
+/// The other weekly campaigns of a series that are not over, by their names.
+pub async fn others_of_series(conn: &mut PgConnection, series_id: i64, but: i64) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "SELECT name FROM campaigns WHERE series_id = $1 AND id <> $2 AND state NOT IN ('finished', 'cancelled') ORDER BY name",
+        series_id,
+        but
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Inserts a campaign, and gives its id; the one given is ignored.
 pub async fn insert(conn: &mut PgConnection, campaign: &Campaign) -> Result<i64, CampaignError> {
     let (weekly, recipients, starts_at) = match &campaign.what {

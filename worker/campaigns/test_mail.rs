@@ -74,23 +74,13 @@ async fn refuse_the_stopped(
     campaign: &Campaign,
     to: &EmailAddress,
 ) -> Result<(), CampaignError> {
-    let stopped = |why: &str| CampaignError::Stopped { address: to.as_given().to_owned(), why: why.to_owned() };
-    if let Some(standing) = suppression::history(&mut *conn, keyring, to).await?.into_iter().rfind(|s| s.lifted.is_none()) {
-        return Err(stopped(&format!("suppressed, {}", standing.kind.as_str().replace('_', " "))));
-    }
     let topic_id = match &campaign.what {
         What::Weekly(weekly) => Some(weekly.topic_id),
         What::Broadcast(broadcast) => broadcast.recipients.topic_id(),
     };
-    let left = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM subscribers s JOIN subscriptions n ON n.subscriber_id = s.id
-            WHERE s.address_key = $1 AND n.topic_id = $2 AND n.standing = 'unsubscribed') AS "left!""#,
-        to.key(),
-        topic_id
-    );
-    match left.fetch_one(conn).await? {
-        true => Err(stopped("unsubscribed from its topic")),
-        false => Ok(()),
+    match suppression::stopped(conn, keyring, to, topic_id).await? {
+        Some(why) => Err(CampaignError::Stopped { address: to.as_given().to_owned(), why }),
+        None => Ok(()),
     }
 }
 

@@ -71,10 +71,13 @@ pub(super) fn told(article: &Article, series: &str, imported: &Imported, way: Wa
         Imported::Stored { tips } if way.approve => {
             format!("“{title}”: {} added to the series `{series}` and approved.", count(*tips, "tip"))
         }
-        Imported::Stored { tips } => format!(
-            "“{title}”: {} added to the series `{series}` as drafts; look at them with `tidings tip list`, approve them with `tidings tip approve`.",
-            count(*tips, "tip")
-        ),
+        Imported::Stored { tips } => {
+            let (drafts, them) = if *tips == 1 { ("a draft", "it") } else { ("drafts", "them") };
+            format!(
+                "“{title}”: {} added to the series `{series}` as {drafts}; look at {them} with `tidings tip list`, approve {them} with `tidings tip approve`.",
+                count(*tips, "tip")
+            )
+        }
         Imported::Unchanged { drafts } => {
             let hint = if *drafts > 0 {
                 format!(" ({} still waiting to be approved: `tidings tip approve`)", count(*drafts, "draft"))

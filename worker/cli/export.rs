@@ -1,6 +1,9 @@
 //! `tidings export subscribers`: everybody as a CSV file that a spreadsheet opens and that the import takes back.
 
-use super::{Context, table::unless_unread};
+use super::{
+    Context,
+    table::{count, unless_unread},
+};
 use crate::audience::{
     export::{self, ExportError},
     topic,
@@ -55,6 +58,6 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
     let mut out = BufWriter::new(file.with_context(|| format!("`{}` cannot be made", path.display()))?);
     let written = export::subscribers(&mut conn, topic_id, &mut out).await?;
     out.flush()?;
-    println!("{written} subscribers in `{}`.", path.display());
+    println!("{} in `{}`.", count(written, "subscriber"), path.display());
     Ok(())
 }

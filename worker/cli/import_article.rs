@@ -2,13 +2,14 @@
 
 use super::Context;
 use super::article_outcome::{self, Outcome, Way};
-use super::table::{count, table};
+use super::refusals::{self, Refused};
+use super::table::{count, plural, table};
 use crate::content::{self, Article, Format, Found, Hints, Settings};
 use anyhow::{Context as _, bail, ensure};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-const ENDINGS: [&str; 12] = ["md", "markdown", "mdown", "mkd", "txt", "text", "html", "htm", "xhtml", "xml", "rss", "atom"];
+const ENDINGS: [&str; 13] = ["md", "markdown", "mdown", "mkd", "mdx", "txt", "text", "html", "htm", "xhtml", "xml", "rss", "atom"];
 
 /// What to import, where to, and how.
 #[derive(clap::Args)]
@@ -74,6 +75,9 @@ struct Output<'a> {
     outcomes: &'a [Outcome],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     set_aside: &'a [SetAside],
+    /// What became no tips, and why.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    refused: &'a [Refused],
 }
 
 /// An item of an export that is no published article.
@@ -89,7 +93,7 @@ struct Told {
     outcomes: Vec<Outcome>,
     articles: Vec<Article>,
     set_aside: Vec<SetAside>,
-    failures: Vec<anyhow::Error>,
+    failures: Vec<(String, anyhow::Error)>,
 }
 
 /// Imports every article in its own transaction; those that fail are named, and the others are stored.
@@ -106,7 +110,7 @@ pub(super) async fn run(args: Args, ctx: &Context) -> anyhow::Result<()> {
     let mut told = Told::default();
     for file in &files {
         if let Err(error) = take_in(&args, ctx, file, &mut told).await {
-            told.failures.push(error);
+            told.failures.push((file.display().to_string(), error));
         }
     }
     finish(&args, told)
@@ -117,19 +121,22 @@ fn finish(args: &Args, mut told: Told) -> anyhow::Result<()> {
     let failed = told.failures.len();
     let all = failed + told.articles.len();
     if all == 1 && failed == 1 && told.set_aside.is_empty() {
-        return Err(told.failures.remove(0));
+        return Err(told.failures.remove(0).1);
     }
-    told.failures.iter().for_each(|error| eprintln!("tidings: {error:#}"));
+    let refused: Vec<Refused> = told.failures.iter().map(|(name, error)| Refused::because(name, error)).collect();
+    refusals::lines(&refused).iter().for_each(|line| eprintln!("tidings: {line}"));
     if args.json {
-        println!("{}", serde_json::to_string(&Output { articles: &told.articles, outcomes: &told.outcomes, set_aside: &told.set_aside })?);
+        let Told { outcomes, articles, set_aside, .. } = &told;
+        println!("{}", serde_json::to_string(&Output { articles, outcomes, set_aside, refused: &refused })?);
     } else {
         told.set_aside.iter().for_each(|aside| println!("Left aside: {}: {}.", aside.name, aside.reason));
     }
     match failed {
         0 => Ok(()),
         _ => bail!(
-            "{failed} of {all} articles could not be imported; {} were {}",
-            told.articles.len(),
+            "{failed} of {} could not be imported; {} {}",
+            count(all, "article"),
+            plural(told.articles.len(), "was", "were"),
             if args.dry_run { "read" } else { "imported" }
         ),
     }
@@ -151,12 +158,13 @@ async fn take_in(args: &Args, ctx: &Context, file: &Path, told: &mut Told) -> an
             told.set_aside.push(SetAside { name: one.name.clone(), reason: reason.to_owned() });
             continue;
         }
+        let name = one.name.clone();
         match store_found(args, ctx, one).await {
             Ok((article, outcome)) => {
                 told.articles.push(article);
                 told.outcomes.extend(outcome);
             }
-            Err(error) => told.failures.push(error),
+            Err(error) => told.failures.push((name, error)),
         }
     }
     Ok(())
@@ -184,7 +192,7 @@ fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             below(path, &mut files)?;
             ensure!(
                 files.len() > before,
-                "folder `{}` holds no article: files that end in .md, .markdown, .txt, .html, .xml, .rss or .atom were looked for",
+                "folder `{}` holds no article: files that end in .md, .markdown, .mdx, .txt, .html, .xml, .rss or .atom were looked for",
                 path.display()
             );
         } else {

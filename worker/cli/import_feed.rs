@@ -4,6 +4,7 @@ use super::{
     Context,
     article_outcome::{self, Way},
     import_article,
+    refusals::{self, Refused},
     table::count,
 };
 use crate::{
@@ -126,13 +127,19 @@ fn tell(args: &Args, brought: &Brought) -> anyhow::Result<()> {
         items.iter().for_each(|item| show(args, item));
         println!("{}", summary(args, items));
     }
-    let refused: Vec<_> = items.iter().filter_map(|item| item.refused().map(|why| (&item.name, why))).collect();
-    for (name, why) in &refused {
-        eprintln!("tidings: {name}: {why}");
-    }
+    let refused: Vec<Refused> = items.iter().filter_map(|item| Some(as_refused(&item.name, item.refused()?))).collect();
+    refusals::lines(&refused).iter().for_each(|line| eprintln!("tidings: {line}"));
     let refused = refused.len();
     ensure!(refused == 0, "{refused} of {} could not be {}", count(items.len(), "article"), if args.dry_run { "read" } else { "imported" });
     Ok(())
+}
+
+fn as_refused(name: &str, why: &NotTaken) -> Refused {
+    let looked_for = match why {
+        NotTaken::Content(error) => refusals::looked_for(error),
+        _ => None,
+    };
+    Refused { name: name.to_owned(), reason: format!("{name}: {why}"), looked_for }
 }
 
 fn tell_unchanged(args: &Args, refused: &[Refusal]) -> anyhow::Result<()> {

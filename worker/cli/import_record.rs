@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    table::{minute, table},
+    table::{minute, plural, table},
 };
 use crate::{
     audience::import::record,
@@ -88,15 +88,20 @@ pub(super) async fn undo(args: &UndoArgs, ctx: &Context) -> anyhow::Result<()> {
         return Ok(());
     }
     println!(
-        "Import {}: undone for {} people, of whom {} are subscribers no more; {} acted themselves since and were left. {} waiting mails were skipped.",
-        args.import, undone.undone, undone.removed, undone.left, undone.skipped
+        "Import {}: undone for {}, of whom {} no more; {} left. {} skipped.",
+        args.import,
+        plural(undone.undone, "person", "people"),
+        plural(undone.removed, "is a subscriber", "are subscribers"),
+        plural(undone.left, "acted herself since and was", "acted themselves since and were"),
+        plural(undone.skipped, "waiting mail was", "waiting mails were")
     );
     Ok(())
 }
 
 fn agreed(import: i64, people: i64) -> anyhow::Result<bool> {
-    ensure!(io::stdin().is_terminal(), "undoing import {import} changes what is known of {people} people: say --yes if you want that");
-    print!("Undo import {import}, which changed {people} people? [y/N] ");
+    let people = plural(people, "person", "people");
+    ensure!(io::stdin().is_terminal(), "undoing import {import} changes what is known of {people}: say --yes if you want that");
+    print!("Undo import {import}, which changed {people}? [y/N] ");
     io::stdout().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -130,9 +135,14 @@ pub(super) async fn ask(args: &AskArgs, ctx: &Context) -> anyhow::Result<()> {
     let (people, until) = (asking.people, asking.until);
     match (args.json, args.dry_run) {
         (true, dry_run) => println!("{}", json!({ "import": args.import, "people": people, "until": until, "dry_run": dry_run })),
-        (false, true) => println!("{people} people would be asked until {} (UTC). Nothing was changed: this was a dry run.", minute(until)),
+        (false, true) => println!(
+            "{} would be asked until {} (UTC). Nothing was changed: this was a dry run.",
+            plural(people, "person", "people"),
+            minute(until)
+        ),
         (false, false) => println!(
-            "{people} people are being asked, {} an hour, until {} (UTC) if a worker runs; `tidings import undo {}` ends that.",
+            "{} being asked, {} an hour, until {} (UTC) if a worker runs; `tidings import undo {}` ends that.",
+            plural(people, "person is", "people are"),
             args.per_hour,
             minute(until),
             args.import

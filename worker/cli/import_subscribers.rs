@@ -5,7 +5,7 @@
 
 use super::{
     Context,
-    table::{JsonLines, table},
+    table::{JsonLines, count, table},
 };
 use crate::audience::{
     import::{self, Counts, Heard, Imported, Map, Options, Preview, Remark, Said, Table},
@@ -200,7 +200,8 @@ fn summary(counts: &Counts, topic: Option<&Topic>) -> String {
     let Counts { rows, new, changed, unchanged, refused, left_alone, kept } = counts;
     let into = topic.map_or("no topic".to_owned(), |topic| format!("`{}`", topic.name));
     let mut text = format!(
-        "{rows} rows into {into}: {new} new, {changed} changed, {unchanged} unchanged, {refused} refused, {left_alone} left alone."
+        "{} into {into}: {new} new, {changed} changed, {unchanged} unchanged, {refused} refused, {left_alone} left alone.",
+        count(rows, "row")
     );
     if *kept > 0 {
         text += &format!("\nOf {kept} something else is known than the file says: what is known was kept.");

@@ -27,7 +27,10 @@ mod migrate;
 mod moment;
 mod offer;
 mod opening;
+mod pace;
 mod program;
+mod refusals;
+mod relay;
 mod serve;
 mod subscriber;
 mod suppress;
@@ -102,10 +105,15 @@ enum Command {
     /// Offers of a seat: give one by hand, revoke one
     #[command(subcommand)]
     Offer(offer::Command),
+    /// Relays: which there are, and which are down
+    #[command(subcommand)]
+    Relay(relay::Command),
     /// Single deliveries: list them, say what became of unconfirmed ones
     #[command(subcommand)]
     Delivery(delivery::Command),
-    /// Feeds of articles: how each fares
+    /// How fast relays and providers of recipients are given mail, and what backs off
+    Pace(pace::Args),
+    /// Feeds of articles: how each fares, and which are forgotten
     #[command(subcommand)]
     Feed(feed::Command),
     /// Import articles, feeds or subscribers; list and undo imports of subscribers
@@ -192,6 +200,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(args, &ctx).await,
         Command::Serve(args) => serve::run(&args, &ctx).await,
         Command::Worker(args) => worker::run(&args, &ctx).await,
+        Command::Relay(command) => relay::run(command, &ctx).await,
         Command::Delivery(command) => delivery::run(command, &ctx).await,
         Command::Migrate => migrate::run(&ctx).await,
         Command::Config(command) => config::run(&command, &ctx),
@@ -215,6 +224,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(Import::Undo(args)) => import_record::undo(&args, &ctx).await,
         Command::Import(Import::Ask(args)) => import_record::ask(&args, &ctx).await,
         Command::Export(command) => export::run(command, &ctx).await,
+        Command::Pace(args) => pace::run(&args, &ctx).await,
         Command::Feed(command) => feed::run(command, &ctx).await,
     }
 }

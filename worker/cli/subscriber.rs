@@ -10,7 +10,7 @@ mod show;
 
 use super::{
     Context,
-    table::{Array, day, table, unless_unread},
+    table::{Array, count, day, table, unless_unread},
 };
 use crate::{
     audience::{
@@ -157,7 +157,7 @@ async fn list(ctx: &Context, topic: Option<&str>, limit: u32, json: bool) -> any
     }
     match listed.len() as i64 {
         shown if shown < total => println!("{shown} of {total} subscribers; --limit 0 shows all."),
-        _ => println!("{total} subscribers."),
+        _ => println!("{}.", count(total, "subscriber")),
     }
     Ok(())
 }

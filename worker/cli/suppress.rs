@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    table::{Array, day, table, unless_unread},
+    table::{Array, count, day, table, unless_unread},
 };
 use crate::{
     audience::{
@@ -124,7 +124,7 @@ async fn list(ctx: &Context, limit: u32, json: bool) -> anyhow::Result<()> {
     }
     match listed.len() as i64 {
         shown if shown < total => println!("{shown} of {total} suppressions; --limit 0 shows all."),
-        _ => println!("{total} suppressions."),
+        _ => println!("{}.", count(total, "suppression")),
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, LineStyle, Table, presets::UTF8_HORIZONTAL_ONLY};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// An empty table that will fit the terminal.
@@ -14,8 +15,14 @@ pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
 }
 
 /// So many of something: `1 tip`, `2 tips`.
-pub(super) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+pub(super) fn count(number: impl Display, what: &str) -> String {
+    plural(number, what, &format!("{what}s"))
+}
+
+/// So many of something whose plural is a word of its own: `1 person`, `2 people`.
+pub(super) fn plural(number: impl Display, one: &str, many: &str) -> String {
+    let number = number.to_string();
+    format!("{number} {}", if number == "1" { one } else { many })
 }
 
 /// A day, in UTC.

@@ -1,10 +1,10 @@
 //! `tidings tip list|show|diff|approve|edit|new|retire|move`: the tips of a series.
 
 use super::Context;
-use super::table::table;
+use super::table::{count, table};
 use crate::content::{
     StageWindow, revise,
-    store::{self, Edit, Place, TipText},
+    store::{self, Edit, Merged, Place, TipText},
 };
 use anyhow::{Context as _, bail, ensure};
 use sqlx::{Postgres, Transaction};
@@ -126,8 +126,12 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Diff { id, from, to, json } => return diff(&mut transaction, id, from, to, json).await,
         Command::Approve { ids, all, series } => {
             let ids = if all { store::drafts(&mut transaction, series.as_deref()).await? } else { ids };
+            let merged = if all { store::merged_drafts(&mut transaction, series.as_deref()).await? } else { Vec::new() };
             let changed = store::approve(&mut transaction, &ids, now).await?;
             println!("{}", told(&ids, changed.len(), "approved"));
+            if !merged.is_empty() {
+                println!("{}", told_merged(&merged));
+            }
         }
         Command::Retire { ids } => {
             let changed = store::retire(&mut transaction, &ids, now).await?;
@@ -229,8 +233,25 @@ fn words(tip: &TipText) -> revise::Text<'_> {
 
 fn told_new(tips: usize, freed: u64) -> String {
     let (tips, go) = if tips == 1 { ("The tip is", "goes") } else { ("The tips are", "go") };
-    let people = if freed == 1 { "1 subscriber".to_owned() } else { format!("{freed} subscribers") };
+    let people = count(freed, "subscriber");
     format!("{tips} new, and {go} also to {people} who had the words of another one; drafts still wait for `tidings tip approve`.")
+}
+
+/// Which drafts stay drafts, and what can be done with them.
+fn told_merged(merged: &[Merged]) -> String {
+    let into = merged.iter().map(|merged| format!("tip {} into tip {}", merged.id, merged.into)).collect::<Vec<_>>().join(", ");
+    let ids = merged.iter().map(|merged| merged.id.to_string()).collect::<Vec<_>>().join(" ");
+    let (stay, them, are) = match merged.len() {
+        1 => ("1 draft was left as it is: its section went into another one, which has its words now".to_owned(), "it", "it is"),
+        many => (
+            format!("{many} drafts were left as they are: their sections went into others, which have their words now"),
+            "them",
+            "they are",
+        ),
+    };
+    format!(
+        "{stay} ({into}). Retire {them} with `tidings tip retire {ids}`; if {are} to be sent besides, say `tidings tip new {ids}` and approve {them}."
+    )
 }
 
 fn show(tip: &TipText, json: bool) -> anyhow::Result<()> {
@@ -269,7 +290,7 @@ fn print_list(name: &str, entries: impl Iterator<Item = String>) {
 
 fn told(ids: &[i64], changed: usize, state: &str) -> String {
     match (ids.len(), changed) {
-        (0, _) => "There are no drafts; nothing was changed.".to_owned(),
+        (0, _) => "There are no drafts to approve; nothing was changed.".to_owned(),
         (asked, changed) if asked == changed => format!("{changed} {} {state}.", if changed == 1 { "tip is" } else { "tips are" }),
         (asked, changed) => format!("{changed} of {asked} tips changed; the others were {state} already."),
     }

@@ -119,6 +119,11 @@ fn month(word: &str) -> Option<i8> {
     i8::try_from(index + 1).ok()
 }
 
+/// Whether a word in lower case is the name of a month.
+pub(crate) fn is_month(word: &str) -> bool {
+    MONTHS.contains(&word)
+}
+
 fn is_clock(word: &str) -> bool {
     matches!(word, "am" | "pm" | "a.m" | "p.m" | "utc" | "gmt") || word.parse::<u8>().is_ok_and(|n| n < 60)
 }

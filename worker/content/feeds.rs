@@ -6,7 +6,7 @@
 pub mod schedule;
 mod store;
 
-pub use store::{Refusal, Standing, list};
+pub use store::{Refusal, Standing, forget, list};
 
 use super::{
     Article, ContentError, Found, Hints, Settings,

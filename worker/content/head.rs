@@ -4,7 +4,7 @@
 
 use super::document::{Block, Document, Format, Kind};
 use super::sift::{Fate, Fates};
-use super::{dates, headings, signs, words};
+use super::{bylines, dates, headings, signs, words};
 use jiff::civil::Date;
 use std::collections::HashMap;
 
@@ -106,7 +106,7 @@ fn can_be_title(blocks: &[Block], index: usize) -> bool {
     let boxed = blocks.get(index + 1).is_some_and(|next| matches!(signs::page_part(&next.text, next.words), Some("sign-up box")));
     line && !boxed
         && block.text.chars().any(char::is_alphabetic)
-        && !signs::is_metadata(&block.text)
+        && !bylines::is_metadata(&block.text)
         && signs::page_part(&block.text, block.words).is_none()
         && matches!(headings::role(&block.text), headings::Role::Body)
 }
@@ -120,7 +120,7 @@ fn score(blocks: &[Block], index: usize, counts: &HashMap<String, u32>, name: &[
     // Its own line counts once; what the article says again counts more.
     let used: f64 = telling.iter().map(|word| f64::from(counts.get(word).copied().unwrap_or(1).saturating_sub(1).min(9)).sqrt()).sum();
     let named = telling.iter().filter(|word| name.contains(word)).count();
-    let dated = blocks.iter().skip(index + 1).take(3).any(|next| signs::is_metadata(&next.text));
+    let dated = blocks.iter().skip(index + 1).take(3).any(|next| bylines::is_metadata(&next.text));
     let underlined = matches!(block.kind, Kind::Heading { level: 1, .. });
     used + f64::from(u32::try_from(named).unwrap_or(0)) + if dated { 1.5 } else { 0.0 } + if underlined { 20.0 } else { 0.0 }
 }
@@ -147,16 +147,16 @@ fn metadata(document: &Document, fates: &mut Fates) -> (Option<Date>, Option<Str
     let (mut plain, mut later, mut author) = (None, None, None);
     for (index, block) in document.blocks.iter().enumerate() {
         let short = block.words <= 20 && (block.is_paragraph() || block.level().is_some());
-        if !short || !signs::is_metadata(&block.text) {
+        if !short || !bylines::is_metadata(&block.text) {
             continue;
         }
         let mut reason = "byline";
-        for piece in signs::pieces(&block.text) {
+        for piece in bylines::pieces(&block.text) {
             if let Some(line) = dates::line(piece) {
                 let place = if line.later { &mut later } else { &mut plain };
                 *place = place.or(line.date);
                 reason = "date";
-            } else if let Some(name) = signs::byline(piece).filter(|name| !name.is_empty()) {
+            } else if let Some(name) = bylines::byline(piece).filter(|name| !name.is_empty()) {
                 author.get_or_insert_with(|| name.to_owned());
             }
         }

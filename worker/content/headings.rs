@@ -1,11 +1,9 @@
 //! Headings: what they say about the section under them.
 //!
-//! Owns the vocabulary of sections: introductions and conclusions, lists of sources, ends of pages, and headings that
-//! only make sense with a neighbour ("The remedy"). Called by `sift`, `sections` and `subject`.
+//! Owns how a heading is read: its number, its label, what it is (by the vocabulary of `roles`), and whether it only makes
+//! sense with a neighbour ("The remedy"). Called by `sift`, `sections` and `subject`.
 
-use super::{signs, vocabulary, words};
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use super::{roles, signs, vocabulary, words};
 
 /// What a section is, by its heading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +25,13 @@ pub(crate) enum Role {
 /// The role of a section by its heading.
 pub(crate) fn role(heading: &str) -> Role {
     let key = words::key(bare(heading));
-    let key = key.strip_prefix("the ").unwrap_or(&key);
-    if let Some(role) = EXACT.get(key) {
-        return *role;
+    let key = unnumbered(key.strip_prefix("the ").unwrap_or(&key));
+    if let Some(role) = roles::exact(key).or_else(|| roles::all_of(key)) {
+        return role;
     }
     if let Some((label, _)) = heading.split_once(": ") {
         let label = words::key(bare(label));
-        match EXACT.get(label.as_str()) {
+        match roles::exact(&label) {
             Some(Role::Conclusion) => return Role::Conclusion,
             Some(Role::Introduction) if label.starts_with("intro") => return Role::Introduction,
             _ => {}
@@ -46,11 +44,13 @@ pub(crate) fn role(heading: &str) -> Role {
     if count <= 14 && signs::asks_for_address(key) {
         return Role::Page("sign-up box");
     }
-    if count > 7 {
-        return Role::Body;
-    }
-    let opening = OPENINGS.iter().find(|(opening, most, _)| count <= *most && key.starts_with(opening));
-    opening.map_or(Role::Body, |(_, _, role)| *role)
+    if count > 7 { Role::Body } else { roles::by_opening(key, count).unwrap_or(Role::Body) }
+}
+
+/// "1 introduction" without the number of the section.
+fn unnumbered(key: &str) -> &str {
+    let rest = key.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(' ');
+    rest.filter(|rest| key.starts_with(|c: char| c.is_ascii_digit()) && roles::exact(rest).is_some()).unwrap_or(key)
 }
 
 /// A heading without its number ("3.", "Step 3:", "#3 -") and without a colon at its end.
@@ -185,214 +185,3 @@ pub(crate) fn is_dependent(heading: &str) -> bool {
     let points = tokens.iter().skip(1).any(|t| matches!(t.as_str(), "it" | "this" | "that" | "them" | "these" | "those"));
     telling == 0 || (points && telling <= 1)
 }
-
-static EXACT: LazyLock<HashMap<&str, Role>> = LazyLock::new(|| {
-    let lists: [(Role, &[&str]); 12] = [
-        (Role::Introduction, &INTRODUCTIONS),
-        (Role::Conclusion, &CONCLUSIONS),
-        (Role::References, &REFERENCES),
-        (Role::Links, &LINKS),
-        (Role::Page("list of other pages"), &OTHER_PAGES),
-        (
-            Role::Page("box about the author"),
-            &["author", "authors", "about me", "our authors", "contributors", "our experts", "meet the author"],
-        ),
-        (Role::Page("line about the publisher"), &["about us", "who we are", "our mission", "our story", "about our company"]),
-        (
-            Role::Page("contact details"),
-            &["contact", "contact us", "get in touch", "contact details", "contact information", "how to contact us"],
-        ),
-        (Role::Page("comments"), &["comments", "reader comments", "discussion", "responses"]),
-        (Role::Page("navigation or sharing"), &NAVIGATION),
-        (
-            Role::Page("table of contents"),
-            &["contents", "table of contents", "in this article", "on this page", "jump to", "what's in this article", "article contents"],
-        ),
-        (Role::Page("publisher's notice"), &NOTICES),
-    ];
-    lists.iter().flat_map(|(role, keys)| keys.iter().map(|key| (*key, *role))).collect()
-});
-
-/// How a heading opens, and how many words it may have to be taken for what it says.
-const OPENINGS: [(&str, usize, Role); 31] = [
-    ("in conclusion", 7, Role::Conclusion),
-    ("key takeaway", 7, Role::Conclusion),
-    ("final thought", 7, Role::Conclusion),
-    ("bottom line", 7, Role::Conclusion),
-    ("you may also", 7, Role::Links),
-    ("you might also", 7, Role::Links),
-    ("more articles", 7, Role::Links),
-    ("more from ", 7, Role::Links),
-    ("more stories", 7, Role::Links),
-    ("related ", 3, Role::Links),
-    ("about the author", 5, Role::Page("box about the author")),
-    ("about the writer", 5, Role::Page("box about the author")),
-    ("meet the author", 5, Role::Page("box about the author")),
-    ("author bio", 5, Role::Page("box about the author")),
-    ("leave a reply", 5, Role::Page("comments")),
-    ("leave a comment", 5, Role::Page("comments")),
-    ("post a comment", 5, Role::Page("comments")),
-    ("join the conversation", 5, Role::Page("comments")),
-    ("join the discussion", 5, Role::Page("comments")),
-    ("subscribe", 5, Role::Page("sign-up box")),
-    ("sign up", 5, Role::Page("sign-up box")),
-    ("join our ", 5, Role::Page("sign-up box")),
-    ("get our ", 5, Role::Page("sign-up box")),
-    ("book your ", 7, Role::Page("sign-up box")),
-    ("contact us", 5, Role::Page("contact details")),
-    ("get in touch", 6, Role::Page("contact details")),
-    ("ready to get", 7, Role::Page("sign-up box")),
-    ("ready to start", 7, Role::Page("sign-up box")),
-    ("stay in touch", 5, Role::Page("sign-up box")),
-    ("share this", 5, Role::Page("navigation or sharing")),
-    ("share on", 5, Role::Page("navigation or sharing")),
-];
-const INTRODUCTIONS: [&str; 20] = [
-    "introduction",
-    "intro",
-    "overview",
-    "foreword",
-    "preface",
-    "before we begin",
-    "about this article",
-    "about this guide",
-    "about this post",
-    "what's this post about",
-    "what is this post about",
-    "what this article covers",
-    "in this guide",
-    "in this post",
-    "what you'll learn",
-    "what you will learn",
-    "what you'll learn in this article",
-    "what we'll cover",
-    "learning objectives",
-    "abstract",
-];
-const CONCLUSIONS: [&str; 35] = [
-    "conclusion",
-    "conclusions",
-    "summary",
-    "in summary",
-    "bottom line",
-    "takeaway",
-    "takeaways",
-    "key takeaways",
-    "key points",
-    "final thoughts",
-    "final word",
-    "final words",
-    "closing thoughts",
-    "in short",
-    "in brief",
-    "to sum up",
-    "wrapping up",
-    "wrap up",
-    "recap",
-    "last word",
-    "quick summary",
-    "in a nutshell",
-    "tl dr",
-    "at a glance",
-    "main points",
-    "upshot",
-    "summing up",
-    "closing",
-    "closing remarks",
-    "closing words",
-    "concluding remarks",
-    "final remarks",
-    "parting thoughts",
-    "parting words",
-    "in closing",
-];
-const REFERENCES: [&str; 19] = [
-    "references",
-    "reference",
-    "sources",
-    "source",
-    "bibliography",
-    "citations",
-    "works cited",
-    "literature",
-    "reference list",
-    "footnotes",
-    "endnotes",
-    "notes and references",
-    "sources and references",
-    "references and sources",
-    "article sources",
-    "literature cited",
-    "list of references",
-    "scientific references",
-    "medical references",
-];
-const LINKS: [&str; 20] = [
-    "further reading",
-    "related",
-    "related articles",
-    "related posts",
-    "related reading",
-    "related content",
-    "read more",
-    "read next",
-    "see also",
-    "recommended reading",
-    "more reading",
-    "additional reading",
-    "keep reading",
-    "learn more",
-    "useful links",
-    "external links",
-    "links",
-    "more information",
-    "up next",
-    "resources",
-];
-const OTHER_PAGES: [&str; 17] = [
-    "recent posts",
-    "recent articles",
-    "latest posts",
-    "latest articles",
-    "popular posts",
-    "popular articles",
-    "trending",
-    "trending now",
-    "most read",
-    "most popular",
-    "archives",
-    "categories",
-    "tags",
-    "recommended",
-    "latest news",
-    "recommended for you",
-    "editor's picks",
-];
-const NAVIGATION: [&str; 12] = [
-    "share",
-    "follow us",
-    "connect with us",
-    "navigation",
-    "menu",
-    "footer",
-    "site map",
-    "sitemap",
-    "quick links",
-    "legal",
-    "privacy policy",
-    "newsletter",
-];
-const NOTICES: [&str; 12] = [
-    "disclaimer",
-    "medical disclaimer",
-    "disclosure",
-    "editorial policy",
-    "affiliate disclosure",
-    "acknowledgements",
-    "acknowledgments",
-    "conflict of interest",
-    "conflicts of interest",
-    "funding",
-    "copyright",
-    "disclosures",
-];

@@ -7,6 +7,8 @@
 
 mod address;
 mod buttons;
+mod bylines;
+mod cards;
 pub mod citations;
 pub mod compose;
 mod cut;
@@ -24,6 +26,7 @@ mod present;
 pub mod read;
 mod references;
 pub mod revise;
+mod roles;
 mod sections;
 pub mod segment;
 mod sentences;

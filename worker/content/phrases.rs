@@ -20,6 +20,8 @@ pub(crate) struct Phrases {
     pub rights: bool,
     /// Words that ask for comments.
     pub comments: bool,
+    /// Words that only a seller has.
+    pub sells: bool,
     /// How many different marks of a source: "doi", "et al", "Retrieved from".
     pub sources: u32,
 }
@@ -37,6 +39,7 @@ pub(crate) fn phrases(text: &str) -> Phrases {
             3 => found.agency = true,
             4 => found.rights = true,
             5 => found.comments = true,
+            6 => found.sells = true,
             _ => marks |= 1 << (index % 64),
         }
     }
@@ -58,7 +61,7 @@ fn group(mut index: usize) -> usize {
     group
 }
 
-const LISTS: [&[&str]; 7] = [
+const LISTS: [&[&str]; 8] = [
     &[
         "sign up",
         "subscribe",
@@ -107,7 +110,10 @@ const LISTS: [&[&str]; 7] = [
     &[
         "for informational purposes only",
         "for information purposes only",
-        "for educational purposes only",
+        "educational purposes only",
+        "educational purposes and is",
+        "it is not medical advice",
+        "this is not medical advice",
         "not a substitute for professional",
         "not a substitute for medical advice",
         "not intended as medical advice",
@@ -130,9 +136,23 @@ const LISTS: [&[&str]; 7] = [
         "in the comments section",
         "comments section below",
         "leave a comment below",
-        "comment below and",
+        "comment below",
+        "if this post was helpful",
+        "if this article was helpful",
+        "if you found this post",
+        "if you found this article",
         "drop a comment",
         "in the comments!",
+    ],
+    &[
+        "off your first",
+        "discount code",
+        "promo code",
+        "coupon code",
+        "% discount on your",
+        "link for a discount",
+        "free shipping",
+        "money-back guarantee",
     ],
     &[
         "doi",

@@ -25,6 +25,8 @@ pub struct Known<'a> {
     pub heading_path: &'a [String],
     /// The hash of its words.
     pub fingerprint: &'a str,
+    /// The subject that the import made of it, which no edit changes.
+    pub subject: &'a str,
     /// The body that the import made of it, which no edit changes.
     pub markdown: &'a str,
     /// The article did not have it last time.
@@ -49,6 +51,8 @@ pub struct Found {
     pub inherits: Option<usize>,
     /// Its words are not those of that segment.
     pub changed: bool,
+    /// Its words are, but they are called otherwise: its subject is another one.
+    pub renamed: bool,
     /// Other segments whose words of last time it has.
     pub overlaps: Vec<usize>,
 }
@@ -60,6 +64,13 @@ pub struct Missing {
     pub known: usize,
     /// The tip found that has its words now.
     pub merged_into: Option<usize>,
+}
+
+impl Found {
+    /// Its tip is not what it was.
+    pub fn revised(&self) -> bool {
+        self.changed || self.renamed
+    }
 }
 
 /// Says which of the tips found are which of the segments known.
@@ -81,10 +92,13 @@ pub fn revise(known: &[Known<'_>], found: &[Tip]) -> Revision {
     pair(&mut heirs, known.len(), |f| texts.sharing(f), |k, f| Some(texts.likeness(k, f)).filter(|likeness| *likeness >= ENOUGH));
     pair(&mut heirs, known.len(), |f| texts.sharing(f), |k, f| texts.shares_enough(k, f).then(|| texts.likeness(k, f)));
 
+    let mut stand = vec![None; known.len()];
+    heirs.iter().enumerate().filter_map(|(f, heir)| Some((f, (*heir)?))).for_each(|(f, k)| stand[k] = Some(f));
     let found = heirs.iter().enumerate().map(|(f, heir)| {
         let changed = heir.is_some_and(|k| !same_words(k, f));
+        let renamed = heir.is_some_and(|k| !changed && known[k].subject != found[f].subject);
         let fresh = changed || heir.is_none();
-        Found { inherits: *heir, changed, overlaps: if fresh { texts.overlaps(f, *heir) } else { Vec::new() } }
+        Found { inherits: *heir, changed, renamed, overlaps: if fresh { texts.overlaps(f, *heir, &stand) } else { Vec::new() } }
     });
     let mut found: Vec<Found> = found.collect();
     let gone = (0..known.len()).filter(|k| !known[*k].vanished && !heirs.contains(&Some(*k)));
@@ -145,7 +159,7 @@ fn pair<'a>(
 /// The words on both sides, and how many runs of them are shared: of tips whose words are those of a segment nothing is asked.
 struct Texts {
     known: Vec<Shingles>,
-    lengths: Vec<usize>,
+    found: Vec<Shingles>,
     shared: Vec<Shared>,
 }
 
@@ -155,8 +169,8 @@ impl Texts {
         let index = Index::of(&known);
         let own = |(f, tip): (usize, &Tip)| if asked(f) { Shingles::of(&tip.markdown) } else { Shingles::default() };
         let found: Vec<Shingles> = found.iter().enumerate().map(own).collect();
-        let (lengths, shared) = found.iter().map(|tip| (tip.len(), index.shared(tip))).unzip();
-        Self { known, lengths, shared }
+        let shared = found.iter().map(|tip| index.shared(tip)).collect();
+        Self { known, found, shared }
     }
 
     /// The segments that share words with a tip.
@@ -167,7 +181,7 @@ impl Texts {
     /// What both share of what either has, from 0 to 1.
     fn likeness(&self, k: usize, f: usize) -> f64 {
         let shared = self.shared[f].count(k);
-        part(shared, self.known[k].len() + self.lengths[f] - shared)
+        part(shared, self.known[k].len() + self.found[f].len() - shared)
     }
 
     /// How much of a segment is in a tip.
@@ -175,9 +189,20 @@ impl Texts {
         part(self.shared[f].count(k), self.known[k].len())
     }
 
-    /// How much of a tip is from a segment.
+    /// How many of a tip's words are from a segment. Words and not runs: a word put into a sentence breaks five of them.
     fn taken(&self, k: usize, f: usize) -> f64 {
-        part(self.shared[f].count(k), self.lengths[f])
+        part(self.shared[f].words(k), self.found[f].words())
+    }
+
+    /// How much of a segment went out of what it is now and into another tip.
+    fn moved(&self, k: usize, f: usize, own: Option<usize>) -> f64 {
+        let stayed = match own {
+            // Nothing was asked of it, so it has all its words still.
+            Some(own) if self.found[own].len() == 0 => return 0.0,
+            Some(own) => self.known[k].shared_by(&self.found[f], &self.found[own]),
+            None => 0,
+        };
+        part(self.shared[f].count(k) - stayed, self.known[k].len())
     }
 
     /// One is in good part in the other: a piece of what was split, or the whole that a piece went into.
@@ -185,10 +210,12 @@ impl Texts {
         self.kept(k, f) >= ENOUGH || self.taken(k, f) >= ENOUGH
     }
 
-    /// The segments that a tip has most of its words from, but for those with which its own segment shared them already.
-    fn overlaps(&self, f: usize, heir: Option<usize>) -> Vec<usize> {
+    /// The segments that a tip has most of its words from, or that most of the words of went into it; but for those with which its own
+    /// segment shared them already. `stand` says where each segment is now.
+    fn overlaps(&self, f: usize, heir: Option<usize>, stand: &[Option<usize>]) -> Vec<usize> {
         let before = |k: usize| heir.is_some_and(|heir| self.known[heir].share_in(&self.known[k]) >= ENOUGH);
-        self.sharing(f).iter().copied().filter(|k| heir != Some(*k) && self.taken(*k, f) >= ENOUGH && !before(*k)).collect()
+        let from = |k: usize| self.taken(k, f) >= ENOUGH || self.kept(k, f) >= ENOUGH && self.moved(k, f, stand[k]) >= ENOUGH;
+        self.sharing(f).iter().copied().filter(|k| heir != Some(*k) && from(*k) && !before(*k)).collect()
     }
 
     /// The changed tip that has most of the words of a segment which is gone, and did not have them before. One that is sent to nobody

@@ -3,10 +3,10 @@
 //! Owns the joining: a section that only makes sense with its neighbour joins it, a lone short one joins the next.
 //! Called by `segment`, after `sift` has settled what is no text.
 
-use super::document::Document;
+use super::document::{Block, Document, Kind};
 use super::headings::{self, Role};
 use super::segment::Settings;
-use super::sift::{Fate, Fates};
+use super::sift::{self, Fate, Fates};
 use super::{joining, wholes};
 
 /// One or more sections that make one segment (before an over-long one is cut).
@@ -65,13 +65,14 @@ pub(super) fn parts(document: &Document, fates: &mut Fates, settings: &Settings)
     parts = joining::join_continuing(document, parts, settings);
     loop {
         let before = parts.len();
+        let shortened = settle_loose_ends(document, &mut parts, fates);
         let least = joining::least_here(&joining::parts_words(&parts, settings), settings);
         parts = joining::join_short(parts, least);
         // Without a scrap another part may be short beside the others.
         if parts.len() == before {
             settle_scraps(&mut parts, fates);
         }
-        if parts.len() == before {
+        if parts.len() == before && !shortened {
             break;
         }
     }
@@ -99,14 +100,14 @@ fn show_headings(document: &Document, part: &mut Part, fates: &mut Fates) {
     }
 }
 
-/// An opening that is longer than everything under headings is no introduction: it is the article.
+/// An opening that takes a good part of the article is no introduction: it is the article's first part.
 fn opening(document: &Document, sections: &[Section], fates: &Fates) -> Option<Part> {
     let first = sections.first()?.heading;
     let is_text = |index: &usize| matches!(fates[*index], None | Some(Fate::Related));
     let blocks: Vec<usize> = (0..first).filter(is_text).collect();
     let words = blocks.iter().filter(|index| fates[**index].is_none()).map(|index| document.blocks[*index].words).sum();
     let below: usize = sections.iter().map(|section| section.words).sum();
-    (words > LONGEST_OPENING && words > below).then(|| Part {
+    (words > LONGEST_OPENING && words * 3 > below).then(|| Part {
         main: None,
         path: Vec::new(),
         level: 1,
@@ -128,21 +129,46 @@ fn settle_lead_ins(document: &Document, parts: &mut Vec<Part>, fates: &mut Fates
         let (before, after) = parts.split_at_mut(at);
         let (Some(part), Some(next)) = (before.last_mut(), after.first_mut()) else { continue };
         let leads = part.main.is_some_and(|main| next.path.contains(&main));
-        let Some(piece) = part.pieces.last_mut().filter(|_| leads) else { continue };
-        let Some(last) = piece.blocks.last().copied() else { continue };
-        let block = &document.blocks[last];
-        if fates[last].is_none() && block.is_paragraph() && block.text.ends_with(':') && block.words <= 30 {
-            piece.blocks.pop();
-            piece.words -= block.words;
-            part.words -= block.words;
-            fates[last] = Some(Fate::Left("lead-in to the sections below it"));
-            if part.words == 0 && part.pieces.iter().all(|piece| piece.blocks.is_empty()) {
-                next.owned.append(&mut part.owned);
-                next.owned.extend(part.pieces.drain(..).filter_map(|piece| piece.heading));
-            }
+        let taken = leads && take_lead_in(document, part, fates, leads_below);
+        if taken && part.words == 0 && part.pieces.iter().all(|piece| piece.blocks.is_empty()) {
+            next.owned.append(&mut part.owned);
+            next.owned.extend(part.pieces.drain(..).filter_map(|piece| piece.heading));
         }
     }
     parts.retain(|part| !part.pieces.is_empty());
+}
+
+/// Takes off what leads to nothing at the end of parts that hold more; says whether there was any.
+pub(super) fn settle_loose_ends(document: &Document, parts: &mut [Part], fates: &mut Fates) -> bool {
+    let mut found = false;
+    for part in parts.iter_mut().filter(|part| part.pieces.iter().map(|piece| piece.blocks.len()).sum::<usize>() > 1) {
+        found |= take_lead_in(document, part, fates, leads_nowhere);
+    }
+    found
+}
+
+/// Takes off the last words of a part when they only lead to what is not in it.
+fn take_lead_in(document: &Document, part: &mut Part, fates: &mut Fates, reason: fn(&Block) -> Option<&'static str>) -> bool {
+    let Some(piece) = part.pieces.last_mut() else { return false };
+    let Some(at) = piece.blocks.iter().rposition(|index| fates[*index].is_none()) else { return false };
+    let block = &document.blocks[piece.blocks[at]];
+    let reason = reason(block);
+    if let Some(reason) = reason {
+        let last = piece.blocks.remove(at);
+        piece.words -= block.words;
+        part.words -= block.words;
+        fates[last] = Some(Fate::Left(reason));
+    }
+    reason.is_some()
+}
+
+fn leads_below(block: &Block) -> Option<&'static str> {
+    (block.is_paragraph() && block.text.ends_with(':') && block.words <= 30).then_some("lead-in to the sections below it")
+}
+
+fn leads_nowhere(block: &Block) -> Option<&'static str> {
+    let asks = matches!(block.kind, Kind::Paragraph { strong: true, .. }) && block.words <= 14 && block.text.ends_with('?');
+    (asks || sift::is_lead_in(block)).then_some("lead-in to what was left out")
 }
 
 /// A part with next to no words is no tip.

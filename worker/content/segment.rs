@@ -100,6 +100,7 @@ pub fn segment(document: &Document, settings: &Settings) -> Result<Segmented, Se
     if parts.is_empty() {
         fates = before;
         parts = vec![alone(document, &fates, &head, settings)?];
+        while sections::settle_loose_ends(document, &mut parts, &mut fates) {}
     }
     let sources = document.blocks.iter().zip(&fates).filter(|(_, fate)| **fate == Some(Fate::Reference)).map(|(block, _)| block);
     let references = references::collect(sources);

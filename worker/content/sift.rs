@@ -5,7 +5,7 @@
 
 use super::document::{Block, Document, Format, Kind};
 use super::headings::{self, Role};
-use super::{openings, references, signs, words};
+use super::{cards, openings, references, sentences, signs, words};
 use std::collections::HashMap;
 
 /// What becomes of a block that is not simply text of the article.
@@ -29,6 +29,9 @@ pub(crate) fn sift(document: &Document, fates: &mut Fates) {
     settle_kinds(blocks, fates);
     settle_related(blocks, fates);
     settle_page_parts(document, fates);
+    for index in cards::fields(blocks) {
+        fates[index].get_or_insert(Fate::Left("recipe card"));
+    }
     settle_contents(document, fates);
     settle_links(blocks, fates);
     settle_sections(document, &sources, fates);
@@ -76,6 +79,13 @@ fn settle_kinds(blocks: &[Block], fates: &mut Fates) {
 fn settle_related(blocks: &[Block], fates: &mut Fates) {
     for (index, block) in blocks.iter().enumerate() {
         if fates[index].is_some() || !block.is_paragraph() {
+            continue;
+        }
+        // The teaser of another article, with its title above it.
+        if block.words <= 30 && openings::is_teaser(&block.text) {
+            let titled = index > 0 && blocks[index - 1].level().is_some();
+            let first = if titled { index - 1 } else { index };
+            fates[first..=index].iter_mut().for_each(|fate| *fate = fate.or(Some(Fate::Left("pointer to another page"))));
             continue;
         }
         if openings::points_elsewhere(&block.text, block.words) {
@@ -132,7 +142,10 @@ fn settle_contents(document: &Document, fates: &mut Fates) {
         text.len() <= longest && last_place.get(&words::key(headings::bare(text))).is_some_and(|place| *place > after)
     };
     for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.items.len() >= 2) {
-        let anchors = block.links.len() >= 2 && block.links.iter().all(|link| link.url.starts_with('#'));
+        let anchors = block.links.len() >= 2
+            && block.links.iter().all(|link| link.url.starts_with('#'))
+            // Each link has its answer beside it: these are questions that a page unfolds.
+            && link_words(block) * 2 >= block.words;
         let listed = block.items.iter().all(|item| item.lines().all(|line| is_heading(line, index)));
         if fates[index].is_none() && (anchors || listed) {
             fates[index] = Some(Fate::Left("table of contents"));
@@ -165,16 +178,17 @@ fn settle_links(blocks: &[Block], fates: &mut Fates) {
             fates[index] = Some(Fate::Left("link by itself"));
         } else if is_link_list(block) {
             fates[index] = Some(Fate::Left("list of links"));
-            let lead_in = index > 0
-                && fates[index - 1].is_none()
-                && blocks[index - 1].is_paragraph()
-                && blocks[index - 1].text.ends_with(':')
-                && blocks[index - 1].words <= 12;
+            let lead_in = index > 0 && fates[index - 1].is_none() && blocks[index - 1].is_paragraph() && is_lead_in(&blocks[index - 1]);
             if lead_in {
                 fates[index - 1] = Some(Fate::Left("list of links"));
             }
         }
     }
+}
+
+/// One sentence that ends with a colon: it only leads to what stands below it.
+pub(super) fn is_lead_in(block: &Block) -> bool {
+    block.is_paragraph() && block.text.ends_with(':') && block.words <= 40 && sentences::sentences(&block.text).count() == 1
 }
 
 fn is_link_list(block: &Block) -> bool {
@@ -231,6 +245,8 @@ struct Below {
     prose: usize,
     /// Words down to the next heading of any level.
     own: usize,
+    /// Whether a paragraph stands there that is more than a line.
+    told: bool,
 }
 
 fn below(document: &Document, sources: &[bool], fates: &Fates, at: usize, level: u8) -> Below {
@@ -245,6 +261,7 @@ fn below(document: &Document, sources: &[bool], fates: &Fates, at: usize, level:
             let words = block.words.saturating_sub(link_words(block));
             below.prose += words;
             below.own += if inside { 0 } else { words };
+            below.told |= block.items.is_empty() && words > 12;
         }
     }
     below
@@ -257,7 +274,7 @@ fn next_open(open: Option<Open>, role: Role, level: u8, below: &Below, format: F
         // A page's lists hold no running text; a section that does only has such a name.
         Role::Page("list of other pages" | "navigation or sharing" | "table of contents") if below.own >= 60 => None,
         Role::References | Role::Page(_) => Some(Open { role, level }),
-        Role::Links if below.prose < 60 => Some(Open { role, level }),
+        Role::Links if below.prose < 60 || below.prose < 150 && !below.told => Some(Open { role, level }),
         _ if inside => open,
         // After the end of the article a few words under a line are a teaser or the page's foot, not a section.
         _ if format == Format::Text && below.prose < 40 => open,

@@ -1,10 +1,10 @@
 //! Signs by which a line or a paragraph shows that it is part of the page and not of the article.
 //!
-//! Owns the vocabulary of pages: sign-up boxes, navigation, captions, bylines, share buttons, notices. Each rule is
+//! Owns the vocabulary of pages: sign-up boxes, navigation, captions, share buttons, notices. Each rule is
 //! narrow on purpose: a paragraph of real text must never match. Called by the readers, `head` and `sift`.
 
 use super::phrases::phrases;
-use super::{buttons, dates, openings, words};
+use super::{buttons, bylines, cards, openings, words};
 
 /// Whether a line has the shape of a heading: short, begins like a sentence, does not end like one.
 pub(crate) fn is_heading_shaped(text: &str) -> bool {
@@ -20,7 +20,7 @@ pub(crate) fn is_heading_shaped(text: &str) -> bool {
         && !text.contains('@')
         && !has_sentence_end(text)
         && related(text).is_none()
-        && !is_metadata(text)
+        && !bylines::is_metadata(text)
 }
 
 /// A full stop inside, which abbreviations and numbers do not count for.
@@ -64,63 +64,16 @@ pub(crate) fn related(text: &str) -> Option<&str> {
     (known.contains(&label.as_str()) && words::count(rest) <= 40).then(|| rest.trim())
 }
 
-/// A line with a date, an author or the time it takes to read, and nothing else.
-pub(crate) fn is_metadata(text: &str) -> bool {
-    // Most lines hold neither a digit nor a "by", and are not worth a closer look.
-    let dated = text.bytes().any(|b| b.is_ascii_digit());
-    let signed = || text.as_bytes().windows(2).any(|pair| pair.eq_ignore_ascii_case(b"by") || pair.eq_ignore_ascii_case(b"au"));
-    let told = |piece: &str| dates::line(piece).is_some() || byline(piece).is_some() || is_reading_time(piece);
-    text.len() <= 120 && (dated || signed()) && pieces(text).all(told)
-}
-
-/// The parts of a line such as "By A Name | May 4, 2020 | 5 min read".
-pub(crate) fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    text.split(['|', '•', '·', '\n', '/']).map(str::trim).filter(|piece| !piece.is_empty())
-}
-
-/// The name in "By A Name" or "Written by A Name"; an empty name for a line about who reviewed it.
-pub(crate) fn byline(text: &str) -> Option<&str> {
-    let lower = text.to_lowercase();
-    if lower.len() != text.len() || text.len() > 100 || text.ends_with('.') && words::count(text) > 8 {
-        return None;
-    }
-    let of_review =
-        ["medically reviewed by", "reviewed by", "fact checked by", "fact-checked by", "edited by", "medical review by", "photo by"];
-    if of_review.iter().any(|label| lower.starts_with(label)) {
-        return Some("");
-    }
-    let labels = ["written by ", "posted by ", "published by ", "author: ", "authors: ", "by: ", "by "];
-    let label = labels.iter().find(|label| lower.starts_with(*label))?;
-    let name = text[label.len()..].trim();
-    is_name(name).then_some(name)
-}
-
-fn is_name(text: &str) -> bool {
-    let small = ["and", "of", "the", "de", "van", "von", "der", "la", "for"];
-    let count = words::count(text);
-    (1..=10).contains(&count)
-        && text.split_whitespace().all(|word| {
-            let first = word.chars().find(|c| c.is_alphanumeric());
-            first.is_none_or(|c| !c.is_lowercase()) || small.contains(&word.trim_matches(','))
-        })
-}
-
-fn is_reading_time(text: &str) -> bool {
-    if !text.bytes().any(|b| b.is_ascii_digit()) || words::count(text) > 5 {
-        return false;
-    }
-    let key = words::key(text);
-    let tokens: Vec<&str> = key.split(' ').collect();
-    let number = tokens.iter().any(|t| t.bytes().next().is_some_and(|b| b.is_ascii_digit()));
-    number
-        && tokens.len() <= 5
-        && (key.contains("min read") || key.contains("minute read") || key.contains("minutes read") || key.starts_with("reading time"))
-}
-
 /// What a block is, when its words alone show that it is part of the page.
 pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
     if count > 130 {
         return None;
+    }
+    if cards::is_nutrition(text) {
+        return Some("recipe card");
+    }
+    if count <= 4 && is_price(text) {
+        return Some("promotion");
     }
     let seen = phrases(text);
     if count <= 60 && (seen.boxed || seen.asks && is_sign_up(&text.to_lowercase())) {
@@ -135,6 +88,9 @@ pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
     if seen.comments {
         return Some("call for comments");
     }
+    if seen.sells && openings::is_order(text) {
+        return Some("promotion");
+    }
     if is_references_button(text, count) {
         return Some("references button");
     }
@@ -146,6 +102,21 @@ pub(crate) fn page_part(text: &str, count: usize) -> Option<&'static str> {
         return Some("navigation or sharing");
     }
     (count <= 16 && (seen.agency || is_caption(text, &lower))).then_some("caption")
+}
+
+/// A price by itself, as shops show it: "now 9.90 €".
+fn is_price(text: &str) -> bool {
+    let told = |word: &str| {
+        let amount = word.trim_matches(['$', '€', '£', '¥', '*']);
+        let number = !amount.is_empty() && amount.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ',' | '-' | '–'));
+        number
+            || matches!(
+                amount.to_lowercase().as_str(),
+                "" | "eur" | "usd" | "gbp" | "chf" | "now" | "only" | "from" | "was" | "nur" | "ab" | "statt"
+            )
+    };
+    let currency = text.contains(['$', '€', '£', '¥']) || text.split(' ').any(|word| matches!(word, "EUR" | "USD" | "GBP" | "CHF"));
+    currency && text.bytes().any(|b| b.is_ascii_digit()) && text.split_whitespace().all(told)
 }
 
 /// A heading over a sign-up box: what it asks for, in lower case, is the reader's address.

@@ -11,7 +11,7 @@ mod report;
 mod tips;
 
 pub use import::{ImportError, Imported, import, preview};
-pub use overlaps::declare_new;
+pub use overlaps::{Merged, declare_new, merged_drafts};
 pub use report::{Counts, Kind, Line, Report};
 pub use tips::{Edit, Place, TipError, TipRow, TipText, approve, drafts, edit, list, move_to, retire, show, show_revision};
 

@@ -4,7 +4,7 @@
 //! becomes "Gallstones as a cause of back pain". No language model: words are counted. Called by `compose`.
 
 use super::document::Document;
-use super::{headings, vocabulary, words};
+use super::{dates, headings, vocabulary, words};
 use std::collections::{HashMap, HashSet};
 
 /// The longest subject.
@@ -37,32 +37,51 @@ impl Naming {
             Some((heading, above)) => self.name(heading, above),
             None => shorten(&self.calm(&self.title), LONGEST),
         };
+        let named = self.unless_used(named, path, names);
         let ending = piece.map(|(number, of)| format!(" (part {number} of {of})")).unwrap_or_default();
         let subject = shorten(&named, LONGEST - ending.chars().count()) + &ending;
         self.unlike_others(subject, path)
     }
 
+    /// What stands above several short sections names only the first group of them; the others bear their first section's name.
+    fn unless_used(&self, named: String, path: &[String], names: &[String]) -> String {
+        match (names, path.split_last()) {
+            ([first, _, ..], Some((_, above))) if self.used.contains_key(&words::key(&named)) => self.name(first, above),
+            _ => named,
+        }
+    }
+
     fn name(&self, heading: &str, above: &[String]) -> String {
-        let heading = self.calm(headings::bare(heading));
+        // An address says nothing to a reader.
+        let heading = if is_address(heading) { String::new() } else { self.calm(headings::bare(heading)) };
         if let Some(subject) = self.pair(&heading) {
             return subject;
         }
         if !self.says_too_little(&heading) {
             return heading;
         }
-        let parent = above.iter().rev().find_map(|above| self.as_context(above));
-        let context =
-            parent.or_else(|| self.topic.as_ref().map(|topic| upper_first(topic))).or_else(|| Some(self.title_as_context(&heading)));
+        let parent = above.iter().rev().find_map(|above| self.as_context(above).filter(|context| !repeats(context, &heading)));
+        let context = parent
+            .or_else(|| self.topic_beside(&heading))
+            .or_else(|| Some(self.title_as_context(&heading)).filter(|title| !repeats(title, &heading)));
         if words::count(&heading) == 0 {
             return context.unwrap_or_default();
         }
         match context.filter(|context| !says(&heading, context) && !context.is_empty()) {
-            Some(context) => first_that_fits(&[
-                format!("{context}: {}", self.lower_first(&heading)),
-                format!("{context}: {}", self.lower_first(&without_brackets(&heading))),
-            ]),
+            Some(context) => {
+                let beside = |heading: &str| match context.ends_with('?') {
+                    true => format!("{context} {}", upper_first(heading)),
+                    false => format!("{}: {}", upper_first(&context), self.lower_first(heading)),
+                };
+                first_that_fits(&[beside(&heading), beside(&without_brackets(&heading))])
+            }
             None => heading,
         }
+    }
+
+    /// What the article is about, unless the heading says it already.
+    fn topic_beside(&self, heading: &str) -> Option<String> {
+        self.topic.as_deref().map(upper_first).filter(|topic| !repeats(topic, heading))
     }
 
     /// Two short sections in one: "Heat and cold"; of more than two, what stands above them.
@@ -77,6 +96,8 @@ impl Naming {
         };
         let alone = Some(listed.clone()).filter(|listed| telling && fits(listed));
         let context = above.iter().rev().find_map(|above| self.as_context(above)).or_else(|| self.topic.as_deref().map(upper_first));
+        let context = context.or_else(|| Some(self.title_as_context(&listed)));
+        let context = context.filter(|context| !context.ends_with('?') && !repeats(context, &listed));
         let told =
             || context.filter(|context| !says(&listed, context)).map(|context| format!("{context}: {listed}")).filter(|told| fits(told));
         alone.or(parent).or_else(told)
@@ -93,8 +114,11 @@ impl Naming {
     /// The whole title where there is room for it, else its beginning.
     fn title_as_context(&self, heading: &str) -> String {
         let title = self.calm(&self.title);
+        // "Knots: How to tie them: Tools" would have one colon too many.
+        let first = clause(&title);
+        let title = if words::count(first) >= 2 { first } else { title.as_str() };
         let whole = title.trim_end_matches(['?', '!', '.']);
-        if fits(&format!("{whole}: {heading}")) { whole.to_owned() } else { shorten(&title, 45) }
+        if fits(&format!("{whole}: {heading}")) { whole.to_owned() } else { shorten(title, 45) }
     }
 
     /// "The cause: Gallstones": the label says how the rest stands to the article's subject.
@@ -207,13 +231,18 @@ fn topic(title: &str, document: &Document, forms: &HashSet<String>) -> Option<St
     let mut best: Option<(usize, usize, String)> = None;
     for run in title.split([':', '|', ',', '–', '—', '?', '(', ')', '.', '!']) {
         let tokens: Vec<&str> = run.split_whitespace().collect();
+        // "A guide (knots, hitches, bends)": one of several is not what all of it is about.
+        let one_of_several = title[..run.as_ptr() as usize - title.as_ptr() as usize].ends_with([',', '(']);
         for from in 0..tokens.len() {
             for to in (from + 1)..=tokens.len().min(from + 5) {
                 let Some(phrase) = phrase(&tokens[from..to], forms) else { continue };
                 let times = corpus.matches(&format!(" {} ", words::key(&phrase))).take(1000).count();
                 let length = to - from;
                 let better = best.as_ref().is_none_or(|(longest, most, _)| (length, times) > (*longest, *most));
-                let enough = if length > 1 { times >= 2 } else { times >= 3 && leads_to_noun(&tokens[..from]) };
+                // "Level 3" is another thing than "Level".
+                let numbered = tokens.get(to).is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()));
+                let noun = || !one_of_several && !numbered && leads_to_noun(&tokens[..from]);
+                let enough = if length > 1 { times >= 2 } else { times >= 3 && noun() };
                 if enough && better {
                     best = Some((length, times, phrase));
                 }
@@ -234,8 +263,9 @@ fn leads_to_noun(before: &[&str]) -> bool {
 fn phrase(tokens: &[&str], forms: &HashSet<String>) -> Option<String> {
     let keys: Vec<String> = tokens.iter().map(|token| words::key(token)).collect();
     let empty = keys.iter().any(|key| key.is_empty() || words::is_empty_word(key) || key.bytes().all(|b| b.is_ascii_digit()));
+    let weak = keys.len() == 1 && (keys[0].starts_with("non-") || dates::is_month(&keys[0]));
     let edges = [keys.first()?, keys.last()?].iter().any(|key| vocabulary::is_general(key));
-    if empty || edges {
+    if empty || edges || weak {
         return None;
     }
     let written = tokens.iter().zip(&keys).map(|(token, key)| {
@@ -262,7 +292,31 @@ fn corpus(document: &Document) -> String {
 
 /// A heading that says something by itself and leaves room for another.
 fn can_be_context(heading: &str) -> bool {
-    !headings::is_dependent(heading) && headings::role(heading) == headings::Role::Body && heading.chars().count() <= 45
+    // "Calling" says that something is called, and not what.
+    let doing = words::count(heading) == 1 && heading.ends_with("ing");
+    !doing
+        && !is_address(heading)
+        && !headings::is_dependent(heading)
+        && headings::role(heading) == headings::Role::Body
+        && heading.chars().count() <= 45
+}
+
+/// Whether a heading is the address of a page.
+fn is_address(heading: &str) -> bool {
+    let heading = heading.trim();
+    (heading.contains("://") || heading.starts_with("www.")) && !heading.contains(char::is_whitespace)
+}
+
+/// Whether all that a heading tells stands in what would stand before it: "Costs and access: Cost of a visit" says it twice.
+fn repeats(context: &str, heading: &str) -> bool {
+    let stems = |text: &str, general: bool| -> HashSet<String> {
+        let tokens = words::tokens(text);
+        let parts = tokens.iter().flat_map(|token| token.split('-')).filter(|part| part.len() > 1 && !words::is_empty_word(part));
+        parts.filter(|part| general || !vocabulary::is_general(part)).map(|part| part.trim_end_matches('s').to_owned()).collect()
+    };
+    let general = stems(heading, false).is_empty();
+    let told = stems(heading, general);
+    !told.is_empty() && told.is_subset(&stems(context, general))
 }
 
 /// "Savings: Where they go" gives "Savings".

@@ -7,6 +7,7 @@ use super::segment::{Segmented, Settings, segment};
 use super::{Format, Hints, compose, markdown_to_html, markdown_to_text, markup, prepare, read};
 use proptest::prelude::*;
 
+mod leaks;
 mod shapes;
 
 fn hints(name: &str) -> Hints {

@@ -48,7 +48,7 @@ pub(crate) fn key(text: &str) -> String {
 
 /// Whether a word carries no meaning by itself.
 pub(crate) fn is_empty_word(word: &str) -> bool {
-    EMPTY.binary_search(&word).is_ok()
+    EMPTY.binary_search(&word).is_ok() || ELSEWHERE.binary_search(&word).is_ok()
 }
 
 /// The share of words that sentences have and titles or references have not (verbs, pronouns), in percent.
@@ -64,6 +64,18 @@ const EMPTY: &[&str] = &[
     "really", "s", "shall", "she", "should", "so", "some", "than", "that", "the", "their", "them", "then", "there", "these", "they",
     "this", "those", "to", "too", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "why", "will",
     "with", "without", "would", "you", "your",
+];
+
+/// The same in French, German, Spanish, Italian, Portuguese, Dutch and Polish, as far as no English word is written so.
+const ELSEWHERE: &[&str] = &[
+    "als", "ao", "au", "auch", "auf", "aus", "aussi", "aux", "avec", "bei", "ce", "ces", "cette", "che", "cuándo", "cómo", "da", "dans",
+    "das", "dass", "de", "degli", "dei", "del", "della", "delle", "dem", "den", "der", "des", "di", "donc", "dos", "du", "e", "een", "ein",
+    "eine", "einem", "einen", "einer", "eines", "el", "elle", "elles", "en", "er", "es", "est", "et", "für", "gli", "het", "hoe", "ich",
+    "ihr", "ihre", "ihren", "il", "ils", "im", "ist", "jak", "jest", "kann", "która", "które", "który", "la", "le", "les", "leur", "leurs",
+    "mais", "mit", "más", "nach", "nas", "ne", "nel", "nella", "nicht", "nie", "nos", "notre", "nous", "não", "od", "oder", "ook", "oraz",
+    "os", "ou", "où", "par", "para", "pas", "por", "pourquoi", "que", "qui", "quoi", "qué", "sans", "se", "ses", "sich", "sie", "sind",
+    "się", "sont", "su", "sur", "sus", "te", "um", "uma", "un", "una", "unas", "und", "une", "uno", "unos", "von", "voor", "vos", "votre",
+    "vous", "w", "wann", "warum", "wenn", "werden", "wie", "wir", "wird", "y", "z", "zijn", "zu", "zum", "zur", "è", "é", "über", "że",
 ];
 
 const PROSE: &[&str] = &[
@@ -93,4 +105,20 @@ pub(crate) fn bare(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ELSEWHERE, EMPTY, PROSE, is_empty_word};
+
+    #[test]
+    fn the_lists_are_in_order() {
+        assert!(EMPTY.is_sorted() && ELSEWHERE.is_sorted() && PROSE.is_sorted());
+    }
+
+    #[test]
+    fn words_without_meaning_are_known_in_other_languages() {
+        assert!(["les", "dans", "der", "über", "które", "della"].into_iter().all(is_empty_word));
+        assert!(["war", "hat", "son", "comment", "plan"].into_iter().all(|word| !is_empty_word(word)));
+    }
 }

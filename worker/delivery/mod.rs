@@ -20,6 +20,7 @@
 pub mod dkim;
 pub mod ledger;
 pub mod message;
+pub mod pace;
 pub mod pump;
 pub mod relay;
 pub mod render;

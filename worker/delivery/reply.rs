@@ -99,6 +99,19 @@ pub fn outcome(phase: Phase, reply: &Reply) -> Option<Outcome> {
     }
 }
 
+/// Whether a temporary refusal tells of the relay as a whole, and not of this one recipient.
+///
+/// To RCPT hardly any does: greylisting and full mailboxes are answered there, each about somebody (RFC 3463, 3.4: x.3.1 to x.3.5 are the
+/// mail system's own state). Before it and after it the relay speaks of itself, unless the code names an address, a mailbox or a policy.
+pub fn is_about_the_relay(phase: Phase, reply: &ReplyText) -> bool {
+    match (phase, reply.enhanced) {
+        (Phase::Rcpt, Some(EnhancedCode { subject: 3, detail: 1.., .. })) => true,
+        (Phase::Rcpt, _) => false,
+        (Phase::Data | Phase::Body, Some(EnhancedCode { subject: 1 | 2 | 7, .. })) => false,
+        _ => true,
+    }
+}
+
 /// The reply as it may be kept.
 pub fn recorded(reply: &Reply, recipient: &EmailAddress) -> ReplyText {
     ReplyText { code: reply.code, enhanced: reply.enhanced(), text: blank::kept(&reply.text, Some(recipient), KEPT - 4) }

@@ -9,8 +9,8 @@ pub mod store;
 mod tests;
 
 use super::render::{Faults, Files, Site, Templates, folder, samples};
-use jiff::Timestamp;
-use sqlx::PgConnection;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{PgConnection, PgPool};
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -20,6 +20,9 @@ use std::{
 /// Compiled versions that are kept beside the newest: the editions of a busy day share them.
 const KEPT: usize = 8;
 
+/// So long it is remembered that a version cannot be used.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(5);
+
 /// The versions of one process; built once.
 #[derive(Debug)]
 pub struct Versions {
@@ -28,7 +31,15 @@ pub struct Versions {
     newest: RwLock<Arc<Templates>>,
     watch: Mutex<Watch>,
     // Held while one is compiled, so that the connections of a pump do it once.
-    older: tokio::sync::Mutex<HashMap<String, Arc<Templates>>>,
+    older: tokio::sync::Mutex<HashMap<String, Older>>,
+}
+
+/// What became of another version than the newest.
+#[derive(Debug)]
+struct Older {
+    templates: Result<Arc<Templates>, Arc<str>>,
+    /// Until when it holds; for ever when it is none.
+    good_until: Option<Timestamp>,
 }
 
 /// How the folder looked when it was read last, and at the last look.
@@ -48,12 +59,12 @@ pub enum VersionError {
     #[error("the mails of the templates have findings (`tidings template check` shows all):\n{}", .0.join("\n"))]
     Findings(Vec<String>),
     /// An edition began with a version that this binary cannot use.
-    #[error("the version of the templates that the edition began with, {version}, cannot be used by this binary: {faults}")]
+    #[error("this binary cannot use the version of the templates that the edition began with, {version}: {why}")]
     Stored {
         /// Its first digits.
         version: String,
         /// What is wrong with it.
-        faults: Faults,
+        why: Arc<str>,
     },
     /// The database failed.
     #[error("the database failed: {0}")]
@@ -132,6 +143,15 @@ impl Versions {
         }
     }
 
+    /// Looks twice at once, for an edition that is about to begin: what stands in the folder now is taken up, if it is not written at
+    /// this moment. Blocks while it compiles.
+    pub fn look_now(&self) -> Change {
+        match self.look() {
+            Change::None => self.look(),
+            change => change,
+        }
+    }
+
     /// The version that an edition keeps; one that has none yet begins with the newest.
     pub async fn begin(&self, conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<String> {
         match store::of_edition(&mut *conn, edition_id).await? {
@@ -140,24 +160,28 @@ impl Versions {
         }
     }
 
-    /// The templates that an edition is rendered with; one that has none yet begins with the newest.
-    pub async fn of_edition(&self, conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> Result<Arc<Templates>, VersionError> {
-        let (newest, version) = (self.newest(), self.begin(&mut *conn, edition_id, now).await?);
+    /// The templates of a version. One that this binary cannot use is not compiled again for a while.
+    pub async fn of_version(&self, pool: &PgPool, version: &str, now: Timestamp) -> Result<Arc<Templates>, VersionError> {
+        let newest = self.newest();
         if version == newest.files().version() {
             return Ok(newest);
         }
         let mut older = self.older.lock().await;
-        if let Some(templates) = older.get(&version) {
-            return Ok(templates.clone());
-        }
-        let files = Arc::new(Files::stored(&version, store::texts(conn, &version).await?));
-        let compiled = Templates::of(self.site.clone(), files);
-        let templates = Arc::new(compiled.map_err(|faults| VersionError::Stored { version: short(&version).to_owned(), faults })?);
-        if older.len() >= KEPT {
-            older.clear();
-        }
-        older.insert(version, templates.clone());
-        Ok(templates)
+        let known = older.get(version).filter(|older| older.good_until.is_none_or(|until| now < until));
+        let found = match known {
+            Some(known) => known.templates.clone(),
+            None => {
+                let texts = store::texts(&mut *pool.acquire().await?, version).await?;
+                let templates = compiled(self.site.clone(), Files::stored(version, texts)).await;
+                if older.len() >= KEPT {
+                    older.clear();
+                }
+                let good_until = templates.is_err().then(|| now + REMEMBERED);
+                older.insert(version.to_owned(), Older { templates: templates.clone(), good_until });
+                templates
+            }
+        };
+        found.map_err(|why| VersionError::Stored { version: short(version).to_owned(), why })
     }
 
     fn take(&self, templates: Templates) -> Change {
@@ -178,6 +202,16 @@ const BROKEN: &str = "tidings_templates_broken";
 /// The digits of a version by which people know it.
 pub fn short(version: &str) -> &str {
     version.get(..12).unwrap_or(version)
+}
+
+// Not on this thread: others are sending on it.
+async fn compiled(site: Site, files: Files) -> Result<Arc<Templates>, Arc<str>> {
+    let compiling = tokio::task::spawn_blocking(move || Templates::of(site, Arc::new(files)));
+    match compiling.await {
+        Ok(Ok(templates)) => Ok(Arc::new(templates)),
+        Ok(Err(faults)) => Err(faults.to_string().into()),
+        Err(error) => Err(error.to_string().into()),
+    }
 }
 
 // A folder's templates, compiled, and every sample of theirs looked at.

@@ -19,6 +19,7 @@ use crate::{
     delivery::{
         dkim::Signer,
         message::Mailbox,
+        pace::Pace,
         pump::{Bell, Outlet, Setup},
         relay::{Relay, RelayUrl},
         versions::Versions,
@@ -31,7 +32,9 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use secrecy::ExposeSecret;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
+
+static SIGNING: Once = Once::new();
 
 /// What the jobs and the pump of one process share.
 #[derive(Debug, Clone)]
@@ -52,7 +55,9 @@ impl App {
     pub fn new(config: Arc<Config>, db: Db, keyring: Keyring, clock: Arc<dyn Clock>, seed: [u8; 32]) -> anyhow::Result<Self> {
         config.ready_to_send()?;
         let outlets = outlets(&config)?;
-        Self::with_outlets(config, db, keyring, clock, seed, outlets)
+        let app = Self::with_outlets(config, db, keyring, clock, seed, outlets)?;
+        warn_of_signing(&app.setup);
+        Ok(app)
     }
 
     /// The same with relays made by the caller.
@@ -64,21 +69,13 @@ impl App {
         seed: [u8; 32],
         outlets: Vec<Arc<Outlet>>,
     ) -> anyhow::Result<Self> {
-        let from = Mailbox::parse(&config.mail.from).context("mail.from")?;
+        let from = Mailbox::parse(&config.mail.from)
+            .context("mail.from (TIDINGS_MAIL__FROM) says whom mails come from, such as `Example Press <tips@example.org>`")?;
         let return_path = match config.mail.return_path.as_str() {
             "" => from.address.clone(),
             address => EmailAddress::parse(address).context("mail.return_path")?,
         };
         let signer = Signer::from_config(&config.dkim)?;
-        match &signer {
-            None => tracing::warn!("mails go unsigned: set dkim.domain, dkim.selector and dkim.key_file (`tidings dkim new` makes a key)"),
-            Some(signer) if !signer.is_aligned(from.address.domain()) => tracing::warn!(
-                "dkim.domain `{}` is not aligned with the domain of mail.from, `{}`: receivers' DMARC checks will not count the signature",
-                signer.domain(),
-                from.address.domain()
-            ),
-            Some(_) => {}
-        }
         let setup = Setup {
             db,
             clock,
@@ -90,6 +87,7 @@ impl App {
             templates: Versions::of(&config)?,
             signer,
             outlets,
+            pace: Pace::new(&config),
             random: Mutex::new(ChaCha8Rng::from_seed(seed)),
             name: format!("{}-{}", host(), std::process::id()),
         };
@@ -103,6 +101,19 @@ impl App {
     }
 }
 
+// Once: a process that makes several of these would say it several times.
+fn warn_of_signing(setup: &Setup) {
+    let domain = setup.from.address.domain();
+    SIGNING.call_once(|| match &setup.signer {
+        None => tracing::warn!("mails go unsigned: set dkim.domain, dkim.selector and dkim.key_file (`tidings dkim new` makes a key)"),
+        Some(signer) if !signer.is_aligned(domain) => tracing::warn!(
+            "dkim.domain `{}` is not aligned with the domain of mail.from, `{domain}`: receivers' DMARC checks will not count the signature",
+            signer.domain()
+        ),
+        Some(_) => {}
+    });
+}
+
 fn outlets(config: &Config) -> anyhow::Result<Vec<Arc<Outlet>>> {
     let helo = match config.mail.helo.as_str() {
         "" => host(),
@@ -111,7 +122,7 @@ fn outlets(config: &Config) -> anyhow::Result<Vec<Arc<Outlet>>> {
     let outlet = |(name, relay): (&String, &crate::base::config::Relay)| {
         let url = RelayUrl::parse(relay.url.expose_secret()).with_context(|| format!("relays.{name}.url"))?;
         let made = Relay::new(&url, &helo).with_context(|| format!("relays.{name}.url"))?;
-        Ok(Arc::new(Outlet::new(name, made, relay.connections)))
+        Ok(Arc::new(Outlet::of(name, made, relay)))
     };
     config.relays.iter().map(outlet).collect()
 }

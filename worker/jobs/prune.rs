@@ -2,7 +2,10 @@
 //! ended jobs older than a while, then workers unseen for a day that no job names.
 
 use super::App;
-use crate::{campaigns::retention, delivery::versions};
+use crate::{
+    campaigns::retention,
+    delivery::{pace, versions},
+};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{PgPool, postgres::types::PgInterval};
 use std::time::Duration;
@@ -15,6 +18,7 @@ pub(super) async fn prune(app: &App, now: Timestamp) -> anyhow::Result<()> {
     for month in retention::forget(&mut *pool.acquire().await?, keep, now).await? {
         tracing::info!(%month, "the deliveries of a month are no longer kept, only their counts");
     }
+    pace::store::prune(&mut *pool.acquire().await?, now).await?;
     versions::store::prune(&mut *pool.acquire().await?, now).await?;
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::{
     delivery::{
         ledger::lease,
         pump::{self, letter::Letters},
+        versions::{Change, Versions, store as versions},
     },
     signup::tend,
     waitlist::opening,
@@ -60,13 +61,16 @@ async fn tend_tips(app: &App, conn: &mut PgConnection, now: Timestamp) -> anyhow
     Ok(())
 }
 
-// Compiling what has changed takes a while, and others want this thread.
 async fn look_at_templates(app: &App) {
-    if !app.setup.templates.is_watched() {
-        return;
+    if app.setup.templates.is_watched() {
+        blocking_look(app, Versions::look).await;
     }
+}
+
+// Compiling what has changed takes a while, and others want this thread.
+async fn blocking_look(app: &App, look: fn(&Versions) -> Change) {
     let setup = app.setup.clone();
-    if let Err(error) = tokio::task::spawn_blocking(move || setup.templates.look()).await {
+    if let Err(error) = tokio::task::spawn_blocking(move || look(&setup.templates)).await {
         tracing::error!(%error, "the folder of templates could not be looked at");
     }
 }
@@ -74,6 +78,10 @@ async fn look_at_templates(app: &App) {
 /// Plans an edition to its end, slice by slice, and checks the mails of each; those of a running one leave in between.
 pub async fn plan(app: &App, edition_id: i64) -> anyhow::Result<()> {
     let mut conn = app.setup.db.pool.acquire().await?;
+    if app.setup.templates.is_watched() && versions::of_edition(&mut conn, edition_id).await?.is_none() {
+        // Who corrected a template and had the edition planned anew means what stands there now, rested or not.
+        blocking_look(app, Versions::look_now).await;
+    }
     // Before its first mail can be made: from here on every worker renders it with this version.
     app.setup.templates.begin(&mut conn, edition_id, app.setup.clock.now()).await?;
     let letters = Arc::new(Letters::new(app.setup.clone()));
@@ -96,10 +104,15 @@ pub(super) async fn plan_all(app: &App) -> anyhow::Result<()> {
     wanting.extend(preflight::unchecked(&mut conn).await?);
     wanting.dedup();
     drop(conn);
+    // One that fails keeps no other waiting; the first failure is told when all had their turn.
+    let mut failed = None;
     for edition_id in wanting {
-        plan(app, edition_id).await?;
+        if let Err(error) = plan(app, edition_id).await {
+            tracing::error!(edition = edition_id, error = format!("{error:#}"), "an edition could not be planned");
+            failed = failed.or(Some(error));
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 // An opening that tells everyone at once has opened: its broadcast is made, and wakes the next sweep.

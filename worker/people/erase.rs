@@ -56,6 +56,8 @@ async fn forget(pool: &PgPool, keyring: &Keyring, id: i64, source: Source, now: 
     // Before anything is blanked: her seat on a waitlist, or the offer of one, goes to the next.
     entry::on_erased(&mut tx, id, now).await?;
     stop_for_good(&mut tx, keyring, id, &address, source, now).await?;
+    // What is claimed of them was made with her address already.
+    stop::skip_tests(&mut tx, address.key(), None, now).await?;
     blank(&mut tx, keyring, id, &Words::of(&address, person.name.as_deref()), &address).await?;
     store::blank_subscriber(&mut tx, id, now).await?;
     store::insert_event(&mut tx, id, source.as_str(), now).await?;

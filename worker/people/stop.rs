@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use sqlx::{PgConnection, PgPool};
 
 pub use crate::audience::consent::Source;
-pub(super) use store::skip_what_is_stopped;
+pub(super) use store::{skip_tests, skip_what_is_stopped};
 
 /// How long a person can take back that she left.
 pub const UNDO: SignedDuration = SignedDuration::from_mins(30);
@@ -172,9 +172,10 @@ pub async fn suppress(
             result => break result?,
         }
     };
-    let skipped = match subscriber_id {
-        Some(id) => sweep(pool, id, now).await?,
-        None => 0,
+    let skipped = match (subscriber_id, whom) {
+        (Some(id), _) => sweep(pool, id, now).await?,
+        (None, Whom::Address(address)) => store::skip_tests(&mut *pool.acquire().await?, address.key(), None, now).await?,
+        (None, Whom::Subscriber(_)) => 0,
     };
     Ok(Stopped { changed: added, skipped })
 }
@@ -304,8 +305,11 @@ pub(super) async fn sweep(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> 
 
 async fn sweep_once(pool: &PgPool, subscriber_id: i64, now: Timestamp) -> Result<u64, StopError> {
     let mut tx = pool.begin().await?;
-    lock(&mut tx, subscriber_id).await?;
-    let skipped = skip_what_is_stopped(&mut tx, &[subscriber_id], now).await?;
+    let key = lock(&mut tx, subscriber_id).await?;
+    let mut skipped = skip_what_is_stopped(&mut tx, &[subscriber_id], now).await?;
+    if let Some(key) = key {
+        skipped += store::skip_tests(&mut tx, &key, Some(subscriber_id), now).await?;
+    }
     tx.commit().await?;
     Ok(skipped)
 }

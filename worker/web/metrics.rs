@@ -3,6 +3,8 @@
 //! Owns the recorder that every `metrics::…` call of the process goes to (`start`, called by whatever serves or sends) and
 //! the gauges that are read with SQL, kept for a few seconds so that many scrapes cost one reading.
 
+mod pace;
+
 use super::Web;
 use crate::base::time::to_db;
 use axum::{
@@ -76,7 +78,10 @@ fn describe() {
     describe_gauge!("tidings_editions", "Editions that are not ended, by state");
     describe_gauge!("tidings_jobs", "Jobs of the queue that wakes workers, by state");
     describe_gauge!("tidings_templates_broken", "1 when the folder of templates was changed and cannot be used: the version before is");
+    pace::describe();
     describe_gauge!("tidings_workers", "Worker processes that have not ended");
+    describe_gauge!("tidings_relay_up", "1 when this process hands mail over to the relay, 0 while it is down and tried again");
+    describe_gauge!("tidings_database_slow", "1 while claims or commits of this process take long and it takes fewer mails at once");
     describe_histogram!("tidings_hand_over_seconds", "From the envelope to the relay's answer, in this process");
     describe_counter!("tidings_relay_replies_total", "Answers of relays to this process, by relay and code");
 }
@@ -90,6 +95,7 @@ async fn refresh(web: &Web) -> sqlx::Result<()> {
     }
     let mut conn = web.db.pool.acquire().await?;
     read_gauges(&mut conn, now).await?;
+    pace::read(&mut conn, &web.config, now).await?;
     *read_at = Some(now);
     Ok(())
 }

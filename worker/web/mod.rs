@@ -55,6 +55,8 @@ pub struct Web {
     proxies: Arc<Networks>,
     logo: Option<Arc<logo::Logo>>,
     clock: Arc<dyn Clock>,
+    /// The settings, for the metrics of what they limit.
+    config: Arc<Config>,
     metrics: Arc<metrics::Cache>,
 }
 
@@ -71,6 +73,7 @@ impl Web {
             proxies: Arc::new(Networks::parse(&config.web.trusted_proxies)?),
             logo: logo::read(&config.site.logo)?.map(Arc::new),
             clock,
+            config: Arc::new(config.clone()),
             metrics: Arc::default(),
         })
     }

@@ -114,9 +114,11 @@ impl Connection<'_> {
     }
 
     async fn start_tls(&mut self) -> Result<(), Over> {
+        let sent = self.output.len();
         self.answer(Point::StartTls, "220 2.0.0 go on").await?;
+        let goes_on = self.output.get(sent) == Some(&b'2');
         self.flush().await?;
-        self.encrypt().await
+        if goes_on { self.encrypt().await } else { Ok(()) }
     }
 
     async fn encrypt(&mut self) -> Result<(), Over> {
@@ -160,9 +162,9 @@ impl Connection<'_> {
         self.recipient = line[start..].split_once('>').map_or("", |(address, _)| address).to_owned();
         self.before = {
             let mut named = lock(&self.shared.named);
-            let times = named.entry(self.recipient.clone()).or_insert(0);
-            *times += 1;
-            *times - 1
+            let times = named.entry(self.recipient.clone()).or_default();
+            times.push(Instant::now());
+            times.len() - 1
         };
         let sent = self.output.len();
         let good = if self.mail_accepted { "250 2.1.5 fine" } else { "503 5.5.1 first MAIL" };
@@ -203,7 +205,7 @@ impl Connection<'_> {
         let act = self.seen_act(Point::Dot);
         // A mail counts as accepted before the answer leaves: that the answer is lost is the client's trouble.
         let says_yes = match &act {
-            Act::Go | Act::Wait(_) | Act::Trickle(_) => self.recipient_accepted && !empty,
+            Act::Go | Act::Wait(_) | Act::Trickle(_) | Act::TakeAndDrop | Act::TakeAndAbort => self.recipient_accepted && !empty,
             Act::Say(reply) | Act::SayAndDrop(reply) => reply.starts_with('2'),
             Act::SayBytes(reply) => reply.starts_with(b"2"),
             Act::Drop | Act::HalfClose | Act::Abort | Act::Silence => false,
@@ -271,8 +273,8 @@ impl Connection<'_> {
                 self.flush().await?;
                 return Err(Over);
             }
-            Act::Drop => return Err(Over),
-            Act::Abort => {
+            Act::Drop | Act::TakeAndDrop => return Err(Over),
+            Act::Abort | Act::TakeAndAbort => {
                 if let Stream::Plain(stream) = &self.stream {
                     stream.set_zero_linger()?;
                 }

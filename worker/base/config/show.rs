@@ -1,6 +1,7 @@
 //! The effective settings as TOML for an operator's eyes: every key, secrets hidden; it loads again.
 
-use super::{Config, Disposable};
+use super::{Config, Disposable, Rate};
+use jiff::civil::Date;
 use secrecy::ExposeSecret;
 use std::fmt::Write;
 
@@ -65,10 +66,28 @@ pub(super) fn shown(config: &Config) -> String {
     );
     section("retention", &[("deliveries", time(c.retention.deliveries))]);
     for (name, relay) in &c.relays {
-        section(
-            &format!("relays.{name}"),
-            &[("url", text(&without_password(relay.url.expose_secret()))), ("connections", relay.connections.to_string())],
-        );
+        let mut keys = vec![
+            ("url", text(&without_password(relay.url.expose_secret()))),
+            ("connections", relay.connections.to_string()),
+            ("weight", relay.weight.to_string()),
+            ("priority", relay.priority.to_string()),
+            ("topics", toml::Value::from(relay.topics.clone()).to_string()),
+            ("transactional", relay.transactional.to_string()),
+            ("only", relay.only.to_string()),
+            ("fall_back", relay.fall_back.to_string()),
+        ];
+        keys.extend(relay.messages_per_connection.map(|messages| ("messages_per_connection", messages.to_string())));
+        keys.extend(pace(relay.rate, &relay.warm_up, relay.warm_up_from));
+        section(&format!("relays.{name}"), &keys);
+    }
+    for (name, group) in &c.pace {
+        let mut keys = Vec::new();
+        if !group.domains.is_empty() {
+            keys.push(("domains", toml::Value::from(group.domains.clone()).to_string()));
+        }
+        keys.extend(group.connections.map(|connections| ("connections", connections.to_string())));
+        keys.extend(pace(group.rate, &group.warm_up, group.warm_up_from));
+        section(&format!("pace.{name}"), &keys);
     }
     section(
         "delivery",
@@ -81,6 +100,8 @@ pub(super) fn shown(config: &Config) -> String {
             ("last_retry", time(c.delivery.last_retry)),
             ("messages_per_connection", c.delivery.messages_per_connection.to_string()),
             ("claim", c.delivery.claim.to_string()),
+            ("failure_rate", c.delivery.failure_rate.to_string()),
+            ("slow_database", time(c.delivery.slow_database)),
         ],
     );
     section(
@@ -124,6 +145,14 @@ pub(super) fn shown(config: &Config) -> String {
     );
     section("log", &[("format", text(&c.log.format))]);
     out.trim_end().to_owned()
+}
+
+// Only what is set: without it there is no limit.
+fn pace(rate: Option<Rate>, warm_up: &[u32], from: Option<Date>) -> Vec<(&'static str, String)> {
+    let text = |value: String| toml::Value::from(value).to_string();
+    let plan = (!warm_up.is_empty()).then(|| ("warm_up", format!("{warm_up:?}")));
+    let rate = rate.map(|rate| ("rate", text(rate.to_string())));
+    rate.into_iter().chain(plan).chain(from.map(|from| ("warm_up_from", text(from.to_string())))).collect()
 }
 
 // user:password@ becomes user:***@; the last @ before the path ends the credentials.

@@ -88,17 +88,17 @@ impl Found {
     }
 }
 
-/// Makes and looks at every one of `mails`; an error only when the database fails, or this binary has not their templates.
+/// Makes and looks at every one of `mails`, which are of one edition; an error only when the database fails.
 pub(super) async fn inspect(letters: &Arc<Letters>, mails: Vec<Claimed>) -> anyhow::Result<Tally> {
     let threads = available_parallelism().map_or(1, usize::from).min(mails.len().max(1));
     let mut ready = Vec::with_capacity(mails.len());
+    let mut unusable = None;
     for mail in mails {
-        let shared = match letters.shared(&mail).await {
+        let shared = match shared(letters, &mail, &unusable).await {
             Ok(shared) => Ok(shared),
             Err(LetterError::Unmakeable(error)) => Err((Kind::of_error(&error), error.to_string())),
             Err(LetterError::Database(error)) => return Err(error.into()),
-            // Another worker's binary can look at it.
-            Err(LetterError::Templates(why)) => anyhow::bail!(why),
+            Err(LetterError::Templates(why)) => Err((Kind::Templates, unusable.insert(why).clone())),
         };
         ready.push((mail, shared));
     }
@@ -114,6 +114,14 @@ pub(super) async fn inspect(letters: &Arc<Letters>, mails: Vec<Claimed>) -> anyh
         tally.add(part.await.context("a thread of the pre-flight failed")?);
     }
     Ok(tally)
+}
+
+// One version for all of them: what cannot be used is not asked for again.
+async fn shared(letters: &Letters, mail: &Claimed, unusable: &Option<String>) -> Result<Shared, LetterError> {
+    match unusable {
+        Some(why) => Err(LetterError::Templates(why.clone())),
+        None => letters.shared(mail).await,
+    }
 }
 
 type Ready = (Claimed, Result<Shared, (Kind, String)>);

@@ -28,6 +28,8 @@ pub enum Kind {
     StartInThePast,
     /// The public address of the settings is not https.
     PublicUrl,
+    /// This binary cannot use the version of the templates that the edition began with.
+    Templates,
     /// The template or the words fail for somebody.
     Unmakeable,
     /// Her address is none.
@@ -40,13 +42,14 @@ pub enum Kind {
     Unsigned,
 }
 
-const ALL: [Kind; 22] = {
+const ALL: [Kind; 23] = {
     use check::Kind as Mail;
     [
         Kind::NoRecipients,
         Kind::NoApprovedTips,
         Kind::StartInThePast,
         Kind::PublicUrl,
+        Kind::Templates,
         Kind::Unmakeable,
         Kind::Address,
         Kind::NothingToSend,
@@ -77,6 +80,7 @@ impl Kind {
             Kind::NoApprovedTips => "no_approved_tips",
             Kind::StartInThePast => "start_in_the_past",
             Kind::PublicUrl => "public_url",
+            Kind::Templates => "templates",
             Kind::Unmakeable => "mail_fails",
             Kind::Address => "bad_address",
             Kind::NothingToSend => "nothing_to_send",
@@ -122,6 +126,9 @@ impl Kind {
                 "its start is past by more than its tolerance: it will be held for being late, `release` or `skip` it then"
             }
             Kind::PublicUrl => "site.url is not https: set it to the public https address under which this server is reached",
+            Kind::Templates => {
+                "this binary cannot use the templates that the edition began with: run the binary that began it; or, if no mail of it was tried, `tidings campaign release` plans it with the templates of now"
+            }
             Kind::Unmakeable => "the mail cannot be made: correct the template or the text that is named, or the subscriber's data",
             Kind::Address => "the address is none that can be mailed: correct it, or suppress the subscriber",
             Kind::NothingToSend => "every recipient is passed over, so no mail would be sent: `tidings campaign report` says why",

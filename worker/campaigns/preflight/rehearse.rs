@@ -25,6 +25,7 @@ use crate::delivery::Key;
 use crate::delivery::ledger::claim::Claimed;
 use crate::delivery::ledger::contents;
 use crate::delivery::pump::letter::Letters;
+use crate::delivery::versions::store as versions;
 
 /// So often it is begun anew when somebody else's planning came between.
 const TRIES: usize = 5;
@@ -62,6 +63,7 @@ pub async fn rehearse(
         checked: tally.checked,
         done: cast.planned,
         accepted: edition.accepted_at.is_some(),
+        keeps_templates: cast.tried,
         findings: told(conn, tally).await?,
     })
 }
@@ -71,6 +73,10 @@ struct Cast {
     edition: Standing,
     /// It stands in the database, and is not only rehearsed.
     opened: bool,
+    /// A mail of it was tried.
+    tried: bool,
+    /// Of the templates.
+    version: String,
     /// Everyone's part is known.
     planned: bool,
     whole: Whole,
@@ -112,7 +118,7 @@ async fn try_cast(conn: &mut PgConnection, letters: &Letters, campaign: &Campaig
         Some(edition) => {
             let now_planning = "UPDATE editions SET state = 'planning', resume_to = NULL, reason = NULL WHERE id = $1";
             sqlx::query(now_planning).bind(edition.id).execute(&mut *tx).await?;
-            word::begin_anew(&mut tx, edition.id).await?;
+            word::begin_anew(&mut tx, edition.id, now).await?;
             edition
         }
         None => {
@@ -123,20 +129,24 @@ async fn try_cast(conn: &mut PgConnection, letters: &Letters, campaign: &Campaig
     if planned_anew {
         plan(&mut tx, campaign, edition.id, now).await?;
     }
-    if !opened {
-        letters.know_edition(edition.id);
-    }
-    if campaign.weekly().is_none() {
-        letters.know_broadcast(edition.id, contents::broadcast(&mut tx, edition.id).await?)?;
-    }
+    // As it would be begun: no other connection sees what was taken back here.
+    let version = versions::of_edition(&mut tx, edition.id).await?.unwrap_or_else(|| letters.newest_version());
+    let broadcast = match campaign.weekly() {
+        Some(_) => None,
+        None => Some(contents::broadcast(&mut tx, edition.id).await?),
+    };
+    let tried = store::tried(&mut tx, edition.id).await?;
     let roles = roles(&mut tx, &edition).await?;
     let whole = store::whole(&mut tx, edition.id).await?;
     tx.rollback().await?;
+    if let Some(broadcast) = broadcast {
+        letters.know_broadcast(edition.id, &version, broadcast).await?;
+    }
     let (topic_id, template) = match &campaign.what {
         What::Weekly(weekly) => (Some(weekly.topic_id), "weekly_tip"),
         What::Broadcast(broadcast) => (broadcast.recipients.topic_id(), "broadcast"),
     };
-    Ok(Cast { planned: planned_anew || edition.planned.is_some(), edition, opened, whole, topic_id, template, roles })
+    Ok(Cast { planned: planned_anew || edition.planned.is_some(), edition, opened, tried, version, whole, topic_id, template, roles })
 }
 
 // Apart from the rehearsal, as planning does it: attaching a partition waits for transactions that write.
@@ -200,6 +210,7 @@ async fn mails(conn: &mut PgConnection, cast: &Cast, roles: &[Role]) -> sqlx::Re
         attempts: 0,
         breaks: 0,
         edition_id: Some(cast.edition.id),
+        template_version: Some(cast.version.clone()),
         subscriber_id: Some(role.subscriber_id),
         topic_id: cast.topic_id,
         tip_revision_id: role.tip_revision_id,

@@ -32,6 +32,8 @@ pub struct Preflight {
     pub done: bool,
     /// An operator let it go whatever was found.
     pub accepted: bool,
+    /// A mail of it was tried, so that correcting a template changes nothing of it.
+    pub keeps_templates: bool,
     /// What was found, what blocks first.
     pub findings: Vec<Finding>,
 }
@@ -86,6 +88,7 @@ pub async fn standing(conn: &mut PgConnection, name: &str, campaign_id: i64) -> 
         checked: edition.checked,
         done: edition.checked_at.is_some(),
         accepted: edition.accepted_at.is_some(),
+        keeps_templates: store::tried(conn, edition.id).await?,
         findings: told(conn, tally).await?,
     }))
 }

@@ -19,6 +19,10 @@ pub(super) const PORTION: i64 = 1_000;
 /// The next mails of an edition that nobody has looked at.
 pub(super) struct Portion {
     pub(super) mails: Vec<Claimed>,
+    /// Where the check stood.
+    pub(super) after: i64,
+    /// When the edition was last let go by an operator.
+    pub(super) anew_at: Option<chrono::DateTime<chrono::Utc>>,
     /// The last of their ids.
     pub(super) last: i64,
     /// Everyone is planned, and nothing is left after these.
@@ -41,7 +45,7 @@ pub(super) async fn portion(conn: &mut PgConnection, edition_id: i64) -> sqlx::R
     // sight. The lock goes with the savepoint, before the mails are made.
     let mut held = conn.begin().await?;
     let edition = sqlx::query!(
-        r#"SELECT period, checked_up_to, planned IS NOT NULL AS "planned!" FROM editions
+        r#"SELECT period, checked_up_to, anew_at, template_version, planned IS NOT NULL AS "planned!" FROM editions
         WHERE id = $1 AND state IN ('planning', 'scheduled', 'running') AND checked_at IS NULL FOR NO KEY UPDATE"#,
         edition_id
     );
@@ -49,13 +53,16 @@ pub(super) async fn portion(conn: &mut PgConnection, edition_id: i64) -> sqlx::R
     let mut mails = unseen(&mut held, edition_id, edition.period, edition.checked_up_to).await?;
     held.rollback().await?;
     let (found, last) = (mails.len() as i64, mails.last().map_or(edition.checked_up_to, |mail| mail.key.id));
+    mails.iter_mut().for_each(|mail| mail.template_version.clone_from(&edition.template_version));
     // Whoever was erased since gets nothing: the claim ends that.
     mails.retain(|mail| !mail.address.is_empty());
     let is_last = edition.planned && found < PORTION;
-    Ok((is_last || found > 0).then_some(Portion { mails, last, is_last }))
+    let (after, anew_at) = (edition.checked_up_to, edition.anew_at);
+    Ok((is_last || found > 0).then_some(Portion { mails, after, anew_at, last, is_last }))
 }
 
-// The mails of an edition that are to be sent, after a delivery, in the order of their ids; without address if she was erased.
+// The mails of an edition that are to be sent, or would be if she took back that she left (in the words of `people::stop`'s undo), after
+// a delivery, in the order of their ids; without address if she was erased.
 async fn unseen(conn: &mut PgConnection, edition_id: i64, period: chrono::NaiveDate, after: i64) -> sqlx::Result<Vec<Claimed>> {
     // By the primary key: the other index has them in another order, and would be sorted whole for each portion.
     sqlx::raw_sql("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL plan_cache_mode = force_custom_plan")
@@ -64,7 +71,9 @@ async fn unseen(conn: &mut PgConnection, edition_id: i64, period: chrono::NaiveD
     let rows = sqlx::query!(
         "SELECT d.id, d.subscriber_id, d.topic_id, d.tip_revision_id, d.template, d.context, d.due_at, s.address, s.name
         FROM deliveries d LEFT JOIN subscribers s ON s.id = d.subscriber_id
-        WHERE d.period = $1 AND d.edition_id = $2 AND d.id > $3 AND d.ready_at IS NOT NULL ORDER BY d.id LIMIT $4",
+        WHERE d.period = $1 AND d.edition_id = $2 AND d.id > $3
+            AND (d.ready_at IS NOT NULL OR (d.state = 'skipped' AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all')))
+        ORDER BY d.id LIMIT $4",
         period,
         edition_id,
         after,
@@ -79,6 +88,7 @@ async fn unseen(conn: &mut PgConnection, edition_id: i64, period: chrono::NaiveD
         attempts: 0,
         breaks: 0,
         edition_id: Some(edition_id),
+        template_version: None,
         subscriber_id: row.subscriber_id,
         topic_id: row.topic_id,
         tip_revision_id: row.tip_revision_id,
@@ -113,8 +123,8 @@ pub(super) async fn add(conn: &mut PgConnection, edition_id: i64, tally: &Tally)
     Ok(())
 }
 
-/// Moves the check on after a portion; whether everything was looked at. None when the edition was ended, held or paused meanwhile,
-/// and the portion is to be forgotten.
+/// Moves the check on after a portion; whether everything was looked at. None when the edition was ended, held, paused or let go
+/// meanwhile, and the portion is to be forgotten.
 pub(super) async fn advance(
     conn: &mut PgConnection,
     edition_id: i64,
@@ -128,15 +138,20 @@ pub(super) async fn advance(
         r#"UPDATE editions e SET checked_up_to = $2::bigint, checked = checked + $3,
             cleared_up_to = CASE WHEN edition_blocked($1) THEN 0 ELSE $2::bigint END,
             checked_at = CASE WHEN $4 AND NOT EXISTS (
-                SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.id > $2::bigint AND d.ready_at IS NOT NULL)
+                SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.id > $2::bigint
+                    AND (d.ready_at IS NOT NULL OR (d.state = 'skipped' AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all'))))
                 THEN $5::timestamptz END
+        -- A check that began anew may stand where this one stood: an operator's word tells them apart.
         WHERE id = $1 AND state IN ('planning', 'scheduled', 'running') AND checked_at IS NULL
+            AND checked_up_to = $6 AND anew_at IS NOT DISTINCT FROM $7
         RETURNING checked_at IS NOT NULL AS "is_last!""#,
         edition_id,
         portion.last,
         checked,
         portion.is_last,
-        to_db(now)
+        to_db(now),
+        portion.after,
+        portion.anew_at
     )
     .fetch_optional(conn)
     .await
@@ -153,6 +168,17 @@ pub(super) async fn hold(conn: &mut PgConnection, edition_id: i64, reason: &str)
     .execute(conn)
     .await?;
     Ok(held.rows_affected() == 1)
+}
+
+/// Whether a mail of an edition was tried: then it keeps what is planned of it, and its templates.
+pub(super) async fn tried(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM editions e JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
+            WHERE e.id = $1 AND (d.fence > 0 OR d.state NOT IN ('queued', 'skipped'))) AS "tried!""#,
+        edition_id
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// What an edition comes to as a whole.

@@ -11,6 +11,7 @@ use crate::base::time::to_db;
 use crate::base::wake::{self, Job};
 use crate::campaigns::CampaignError;
 use crate::campaigns::campaign::refused;
+use crate::campaigns::replan::replan_withdrawn;
 use crate::campaigns::states::CampaignState;
 use crate::campaigns::store as campaigns;
 
@@ -50,7 +51,7 @@ pub(in crate::campaigns) async fn check_again(conn: &mut PgConnection, campaign_
     .await?;
     let mut occurrences = Vec::new();
     for edition in held {
-        begin_anew(conn, edition.id).await?;
+        begin_anew(conn, edition.id, now).await?;
         sqlx::query!(
             "UPDATE editions SET state = CASE WHEN starts_at <= $2 THEN 'running' WHEN planned IS NULL THEN 'planning' ELSE 'scheduled' END,
                 resume_to = NULL, reason = NULL, anew_at = $2
@@ -66,16 +67,14 @@ pub(in crate::campaigns) async fn check_again(conn: &mut PgConnection, campaign_
     Ok(occurrences)
 }
 
-/// Takes back what is planned of an edition, or at least gives its mails the words of now, and forgets what was found. The caller
+/// Takes back what is planned of an edition, or at least gives its mails the words and the approved tips of now, and forgets what was found. The caller
 /// holds the edition's row.
-pub(super) async fn begin_anew(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
-    let tried = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM editions e JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
-            WHERE e.id = $1 AND (d.fence > 0 OR d.state NOT IN ('queued', 'skipped'))) AS "tried!""#,
-        edition_id
-    );
-    match tried.fetch_one(&mut *conn).await? {
-        true => renew_words(conn, edition_id).await?,
+pub(super) async fn begin_anew(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    match store::tried(conn, edition_id).await? {
+        true => {
+            renew_words(conn, edition_id).await?;
+            replan_withdrawn(conn, edition_id, now).await?;
+        }
         false => unplan(conn, edition_id).await?,
     }
     store::forget(conn, edition_id).await

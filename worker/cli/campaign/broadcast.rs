@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::super::{Context, ask::ask, moment::instant};
+use super::super::{Context, ask::ask, moment::instant, table::plural};
 use super::{answer, next, pretty, say, show, typed};
 use crate::campaigns::broadcast::{self, NewBroadcast, Preview, Terms, To};
 use crate::content::letter;
 use crate::delivery::{
-    render::{Templates, may_link},
+    render::{Templates, may_link, samples},
     versions::Versions,
 };
 
@@ -74,7 +74,8 @@ pub(super) async fn create(conn: &mut PgConnection, args: &Args, ctx: &Context) 
     let templates = Versions::of(&ctx.config)?.newest();
     if args.dry_run {
         let preview = broadcast::preview(conn, &templates, new, now).await?;
-        return if args.json { pretty(&as_json(&preview)) } else { print(&preview) };
+        let preview = at_site(preview, &ctx.config.site.url);
+        return if args.json { pretty(&as_json(&preview)) } else { print(&preview, ctx) };
     }
     sure(conn, args, &templates, new, now).await?;
     let made = broadcast::create(conn, &templates, new, now).await?;
@@ -99,10 +100,18 @@ async fn sure(conn: &mut PgConnection, args: &Args, templates: &Templates, new: 
         return Ok(());
     }
     let recipients = broadcast::preview(conn, templates, new, now).await?.tally.recipients;
-    if !ask(&format!("Send “{}” to {recipients} people now?", new.letter.subject))? {
+    if !ask(&format!("Send “{}” to {} now?", new.letter.subject, plural(recipients, "person", "people")))? {
         bail!("nothing was sent");
     }
     Ok(())
+}
+
+// The links of a preview lead nowhere, but where the publisher's begin is to be seen.
+fn at_site(mut preview: Preview, site_url: &str) -> Preview {
+    if !site_url.is_empty() {
+        preview.mail.text = preview.mail.text.replace(samples::SITE_URL, site_url.trim_end_matches('/'));
+    }
+    preview
 }
 
 fn as_json(preview: &Preview) -> serde_json::Value {
@@ -112,7 +121,7 @@ fn as_json(preview: &Preview) -> serde_json::Value {
     })
 }
 
-fn print(preview: &Preview) -> anyhow::Result<()> {
+fn print(preview: &Preview, ctx: &Context) -> anyhow::Result<()> {
     let tally = &preview.tally;
     say(&format!("Recipients: {}", tally.recipients))?;
     for (reason, count) in &tally.skipped {
@@ -125,5 +134,10 @@ fn print(preview: &Preview) -> anyhow::Result<()> {
         say(&format!("The first: {}", tally.first.join(", ")))?;
     }
     say(&format!("\nSubject: {}\n\n{}", preview.mail.subject, preview.mail.text.trim_end()))?;
+    if let Err(missing) = ctx.config.ready_to_send() {
+        let begin =
+            if ctx.config.site.url.is_empty() { format!("; its links begin with {} here", samples::SITE_URL) } else { String::new() };
+        say(&format!("\nNote: {missing}{begin}."))?;
+    }
     say("\nNothing was written.")
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-use super::super::table::table;
+use super::super::table::{count, table};
 use super::{next, pretty, say, typed};
 use crate::campaigns::forecast::{Forecast, Week, forecast};
 use crate::campaigns::recipients;
@@ -110,7 +110,7 @@ fn which(week: &Week) -> String {
     named.sort_by_key(|tip| tip.position);
     let mut words: Vec<String> = named.iter().map(|tip| format!("{}: {}", tip.position, tip.recipients)).collect();
     if !more.is_empty() {
-        words.push(format!("{} others: {}", more.len(), more.iter().map(|tip| tip.recipients).sum::<i64>()));
+        words.push(format!("{}: {}", count(more.len(), "other"), more.iter().map(|tip| tip.recipients).sum::<i64>()));
     }
     words.join(", ")
 }

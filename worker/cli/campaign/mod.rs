@@ -17,7 +17,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::{Context, ask::ask};
+use super::{Context, ask::ask, table::plural};
+use crate::campaigns::preflight::{KEEPS, standing};
 use crate::campaigns::states::{FirstTip, Late};
 use crate::campaigns::{CampaignError, campaign, edition, store};
 
@@ -190,10 +191,14 @@ pub(super) async fn run(command: Command, ctx: &Context) -> anyhow::Result<()> {
         Command::Run { name, yes, json } => run_now(conn, &name, yes, json, ctx).await,
         Command::Release { name, json } => {
             let campaign_id = store::find(conn, &name).await?.id;
-            let found = crate::campaigns::preflight::standing(conn, &name, campaign_id).await?;
-            let blocked = found.is_some_and(|found| found.state.as_deref() == Some("held") && found.blocking() > 0);
+            let found = standing(conn, &name, campaign_id).await?;
+            let found = found.filter(|found| found.state.as_deref() == Some("held") && found.blocking() > 0);
             let released = edition::release(conn, &name, now).await?;
-            let then = if blocked { "a worker checks it again, and sends it if nothing blocks" } else { "a worker sends it" };
+            let then = match found {
+                Some(found) if found.keeps_templates => format!("a worker checks it again, {KEEPS}, and sends the rest if nothing blocks"),
+                Some(_) => "a worker checks it again, and sends it if nothing blocks".to_owned(),
+                None => "a worker sends it".to_owned(),
+            };
             let sentence = format!("Released {}: {then}, its tolerance and deadline begin now.", released.join(", "));
             answer(json, json!({ "campaign": name, "released": released }), &sentence)
         }
@@ -231,7 +236,7 @@ async fn create(conn: &mut PgConnection, weekly: &Weekly, ctx: &Context) -> anyh
     let made = campaign::create(conn, new, ctx.clock.now()).await?;
     answer(weekly.json, show::json(&made), &format!("Campaign `{}` is scheduled.{}", made.name, next::sentence(&made)?))?;
     match made.weekly() {
-        Some(weekly) => warn(conn, weekly).await,
+        Some(weekly) => warn(conn, made.id, weekly).await,
         None => Ok(()),
     }
 }
@@ -245,7 +250,7 @@ fn late(word: &str) -> Late {
 }
 
 // Nothing here keeps it from being scheduled: tips and subscribers may come before it is due.
-async fn warn(conn: &mut PgConnection, weekly: &store::Weekly) -> anyhow::Result<()> {
+async fn warn(conn: &mut PgConnection, id: i64, weekly: &store::Weekly) -> anyhow::Result<()> {
     let provisions = store::provisions(conn, weekly).await?;
     if provisions.approved_tips == 0 {
         eprintln!(
@@ -256,7 +261,21 @@ async fn warn(conn: &mut PgConnection, weekly: &store::Weekly) -> anyhow::Result
     if provisions.subscribers == 0 {
         eprintln!("Note: nobody is subscribed to its topic yet: `tidings subscriber add EMAIL --topic {}`.", weekly.series);
     }
+    let others = store::others_of_series(conn, weekly.series_id, id).await?;
+    if let Some(first) = others.first() {
+        eprintln!("{}", beside(&others, first, &weekly.series));
+    }
     Ok(())
+}
+
+fn beside(others: &[String], first: &str, series: &str) -> String {
+    let (campaigns, send) = if others.len() == 1 { ("campaign", "sends") } else { ("campaigns", "send") };
+    let names = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    format!(
+        "Note: {campaigns} {names} {send} the tips of series `{series}` to the same subscribers. Each tip goes once to a person, by \
+         whichever campaign comes first, so she is through with them sooner. If that is not meant: `tidings campaign cancel {}`.",
+        typed(first)
+    )
 }
 
 async fn cancel(conn: &mut PgConnection, name: &str, yes: bool, json: bool, ctx: &Context) -> anyhow::Result<()> {
@@ -265,7 +284,8 @@ async fn cancel(conn: &mut PgConnection, name: &str, yes: bool, json: bool, ctx:
         bail!("campaign `{name}` was left as it is");
     }
     let cancelled = campaign::cancel(conn, name, ctx.clock.now()).await?;
-    let sentence = format!("Campaign `{name}` is cancelled, and {cancelled} deliveries with it; what is being handed over finishes.");
+    let deliveries = plural(cancelled, "delivery", "deliveries");
+    let sentence = format!("Campaign `{name}` is cancelled, and {deliveries} with it; what is being handed over finishes.");
     answer(json, json!({ "campaign": name, "cancelled": cancelled }), &sentence)
 }
 

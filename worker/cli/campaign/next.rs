@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::super::table::table;
+use super::super::table::{count, table};
 use super::{pretty, say, typed};
 use crate::base::zone;
 use crate::campaigns::schedule::Schedule;
@@ -46,7 +46,7 @@ pub(super) async fn run(conn: &mut PgConnection, args: &Args, now: Timestamp) ->
         _ => {}
     }
     if days.is_empty() {
-        return say(&format!("No edition falls into the next {} weeks.{}", args.weeks, sentence(&campaign)?));
+        return say(&format!("No edition falls into the next {}.{}", count(args.weeks, "week"), sentence(&campaign)?));
     }
     print_table(&campaign, &schedule, &days)
 }

@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::super::Context;
+use super::super::{Context, table::count};
 use super::{answer, next, pretty, say, typed};
 use crate::base::database::Db;
-use crate::campaigns::preflight::{self, Finding, Preflight, Severity};
+use crate::campaigns::preflight::{self, Finding, KEEPS, Preflight, Severity};
 use crate::delivery::pump::letter::Letters;
 use crate::jobs::App;
 
@@ -52,8 +52,7 @@ pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
         };
         let recipients = match finding.recipients {
             0 => String::new(),
-            1 => " (1 recipient)".to_owned(),
-            many => format!(" ({many} recipients)"),
+            some => format!(" ({})", count(some, "recipient")),
         };
         format!("{severity}  {}{recipients}: {}", finding.kind, finding.says)
     };
@@ -83,12 +82,12 @@ fn print(found: &Preflight) -> anyhow::Result<()> {
     let state = found.state.as_deref().map_or_else(|| "to come".to_owned(), str::to_owned);
     let so_far = if found.done { "" } else { " so far" };
     say(&format!(
-        "Edition {} of `{}` ({state}, first mail due {} UTC): {} recipients{so_far}, {} mails made and looked at.",
+        "Edition {} of `{}` ({state}, first mail due {} UTC): {}{so_far}, {} made and looked at.",
         found.edition,
         found.campaign,
         next::utc(found.starts_at),
-        found.recipients,
-        found.checked
+        count(found.recipients, "recipient"),
+        count(found.checked, "mail")
     ))?;
     lines(&found.findings).iter().try_for_each(|line| say(line))?;
     match (found.blocking(), found.accepted) {
@@ -103,6 +102,10 @@ fn verdict(found: &Preflight, blocking: usize) -> String {
     let name = typed(&found.campaign);
     let kinds = if blocking == 1 { "one finding blocks".to_owned() } else { format!("{blocking} findings block") };
     match found.state.as_deref() {
+        Some("held") if found.keeps_templates => format!(
+            "{kinds} edition {}: correct tips and people, then `tidings campaign release {name}`, {KEEPS}; or `tidings campaign accept {name}` sends the rest all the same, and `tidings campaign cancel {name}` ends it",
+            found.edition
+        ),
         Some("held") => format!(
             "{kinds} edition {}: correct what is named, then `tidings campaign release {name}`; or `tidings campaign accept {name}` sends it all the same",
             found.edition

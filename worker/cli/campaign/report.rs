@@ -6,12 +6,12 @@ use anyhow::{Context as _, ensure};
 use comfy_table::CellAlignment;
 use sqlx::PgConnection;
 
-use super::super::{Context, table::table};
+use super::super::{Context, relay, table::table};
 use super::{next, pretty, say, typed};
 use crate::campaigns::preflight::FOUND;
 use crate::campaigns::report::{self, DeliveryLine, EditionReport, Report};
 use crate::campaigns::states::{CampaignState, EditionState};
-use crate::delivery::message::Mailbox;
+use crate::delivery::{ledger::outages, message::Mailbox};
 
 /// Deliveries read at once.
 const PAGE: i64 = 5_000;
@@ -37,7 +37,13 @@ pub(super) async fn run(conn: &mut PgConnection, args: &Args, ctx: &Context, lab
         return deliveries(conn, args, ctx, label).await;
     }
     let report = report::report(conn, &args.name, args.edition.as_deref()).await?;
-    if args.json { pretty(&report) } else { print(&report) }
+    if args.json {
+        return pretty(&report);
+    }
+    print(&report)?;
+    let waits = report.editions.iter().any(|edition| edition.state == EditionState::Running);
+    let down = if waits { outages::now(conn).await? } else { Vec::new() };
+    relay::sentences(&down).iter().try_for_each(|sentence| say(sentence))
 }
 
 async fn deliveries(conn: &mut PgConnection, args: &Args, ctx: &Context, label: &str) -> anyhow::Result<()> {

@@ -3,11 +3,16 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::super::{moment::shown, table::table};
-use super::{next, preflight, pretty, say};
+use super::super::{
+    moment::shown,
+    relay,
+    table::{count, plural, table},
+};
+use super::{next, preflight, pretty, say, typed};
 use crate::campaigns::preflight::{Preflight, standing};
 use crate::campaigns::states::{CampaignState, FirstTip, Late};
 use crate::campaigns::store::{self, Broadcast, Campaign, Provisions, Weekly, What};
+use crate::delivery::ledger::outages;
 
 pub(super) async fn list(conn: &mut PgConnection, as_json: bool) -> anyhow::Result<()> {
     let campaigns = store::all(conn).await?;
@@ -28,7 +33,15 @@ pub(super) async fn list(conn: &mut PgConnection, as_json: bool) -> anyhow::Resu
         };
         table.add_row([campaign.name.as_str(), campaign.state.as_str(), &sends, &when, &zone, &next]);
     }
-    say(&table.to_string())
+    say(&table.to_string())?;
+    campaigns.iter().filter_map(paused).try_for_each(|sentence| say(&sentence))
+}
+
+// Why it is paused, and how it goes on.
+fn paused(campaign: &Campaign) -> Option<String> {
+    let reason = campaign.reason.as_ref().filter(|_| campaign.state == CampaignState::Paused)?;
+    let Campaign { name, .. } = campaign;
+    Some(format!("Campaign `{name}` is paused: {reason}. `tidings campaign resume {}` lets it go on.", typed(name)))
 }
 
 pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> anyhow::Result<()> {
@@ -38,6 +51,10 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
         None => None,
     };
     let found = standing(conn, name, campaign.id).await?.filter(|found| !matches!(found.state.as_deref(), Some("skipped" | "cancelled")));
+    let down = match campaign.state {
+        CampaignState::Scheduled | CampaignState::Running => outages::now(conn).await?,
+        _ => Vec::new(),
+    };
     if as_json {
         let mut value = json(&campaign);
         if let Some(provisions) = provisions {
@@ -46,6 +63,7 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
             value["weeks_of_tips_left"] = json!(provisions.weeks_left());
         }
         value["preflight"] = json!(found);
+        value["relays_down"] = json!(down);
         return pretty(&value);
     }
     let mut table = table(["campaign", &campaign.name]);
@@ -54,6 +72,12 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
         _ => campaign.state.to_string(),
     };
     table.add_row(["state", &state]);
+    if campaign.state == CampaignState::Paused {
+        table.add_row(["goes on", &format!("with `tidings campaign resume {}`", typed(&campaign.name))]);
+    }
+    for sentence in relay::sentences(&down) {
+        table.add_row(["relays", &sentence]);
+    }
     match &campaign.what {
         What::Weekly(weekly) => {
             table.add_row(["series", &weekly.series]);
@@ -80,8 +104,8 @@ pub(super) async fn show(conn: &mut PgConnection, name: &str, as_json: bool) -> 
 
 fn checked(found: &Preflight) -> String {
     let how_far = match found.done {
-        true => format!("edition {}: {} mails were looked at", found.edition, found.checked),
-        false => format!("edition {}: {} mails were looked at so far", found.edition, found.checked),
+        true => format!("edition {}: {} looked at", found.edition, plural(found.checked, "mail was", "mails were")),
+        false => format!("edition {}: {} looked at so far", found.edition, plural(found.checked, "mail was", "mails were")),
     };
     let word = match (found.blocking(), found.accepted, found.state.as_deref()) {
         (0, ..) => "nothing blocks",
@@ -148,9 +172,12 @@ fn tips(provisions: &Provisions) -> String {
     match (approved_tips, provisions.weeks_left()) {
         (0, _) => "none is approved yet".to_owned(),
         (_, 0) => format!("{approved_tips} approved; those furthest on have had all of them and wait for more"),
-        (_, weeks) if *furthest == 0 => format!("{approved_tips} approved, for {weeks} editions"),
+        (_, weeks) if *furthest == 0 => format!("{approved_tips} approved, for {}", count(weeks, "edition")),
         (_, weeks) => {
-            format!("{approved_tips} approved; those furthest on have had {furthest}, so there are tips for {weeks} more editions")
+            format!(
+                "{approved_tips} approved; those furthest on have had {furthest}, so there are tips for {} more",
+                count(weeks, "edition")
+            )
         }
     }
 }

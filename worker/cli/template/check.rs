@@ -3,6 +3,7 @@
 //!
 //! `--out` writes what came out, to be looked at in a browser, and each mail as it would be handed over, unsigned.
 
+use super::super::table::count;
 use super::Context;
 use crate::{
     base::address::EmailAddress,
@@ -36,7 +37,7 @@ pub(super) fn run(ctx: &Context, out: Option<&Path>, json: bool) -> anyhow::Resu
                 true => println!("{}", serde_json::to_string_pretty(&faults.iter().map(ToString::to_string).collect::<Vec<_>>())?),
                 false => faults.iter().for_each(|fault| println!("WRONG  {fault}")),
             }
-            bail!("the templates cannot be used: {} findings", faults.len());
+            bail!("the templates cannot be used: {}", count(faults.len(), "finding"));
         }
     };
     let mails = samples::mails(&templates);
@@ -46,7 +47,7 @@ pub(super) fn run(ctx: &Context, out: Option<&Path>, json: bool) -> anyhow::Resu
         false => outcomes.iter().for_each(print),
     }
     let wrong = outcomes.iter().filter(|outcome| !outcome.findings.is_empty()).count();
-    anyhow::ensure!(wrong == 0, "{wrong} of {} mails have findings", outcomes.len());
+    anyhow::ensure!(wrong == 0, "{wrong} of {} with findings", count(outcomes.len(), "mail"));
     Ok(())
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Known {
 pub struct Standing {
     /// Its address.
     pub url: String,
-    /// Its series; empty: the one that each article names.
-    pub series: String,
+    /// Its series; none: the one that each article names, else `tips`.
+    pub series: Option<String>,
     /// The last try.
     pub tried_at: Option<Timestamp>,
     /// The last try that brought it in or found it unchanged.
@@ -43,6 +43,9 @@ pub struct Standing {
     pub failures: i32,
     /// What the last of them met.
     pub error: Option<String>,
+    /// It was looked at on a cron line once, so it stood in the settings.
+    #[serde(skip)]
+    pub planned: bool,
     /// When it is looked at next, if it stands in the settings.
     pub next_run_at: Option<Timestamp>,
 }
@@ -126,23 +129,30 @@ pub(super) async fn failed(conn: &mut PgConnection, feed: &Feed, error: &str, no
 /// Every feed that was ever looked at or stands in the settings, by its address.
 pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<Standing>> {
     let rows = sqlx::query!(
-        r#"SELECT url, series, tried_at, succeeded_at, items, refused AS "refused: Json<Vec<Refusal>>", failures, error, next_run_at
+        r#"SELECT url, series, tried_at, succeeded_at, items, refused AS "refused: Json<Vec<Refusal>>", failures, error, schedule, next_run_at
          FROM feeds ORDER BY url, series"#
     )
     .fetch_all(conn)
     .await?;
     let standing = rows.into_iter().map(|row| Standing {
         url: row.url,
-        series: row.series,
+        series: Some(row.series).filter(|series| !series.is_empty()),
         tried_at: row.tried_at.map(from_db),
         succeeded_at: row.succeeded_at.map(from_db),
         items: row.items,
         refused: row.refused.0,
         failures: row.failures,
         error: row.error,
+        planned: row.schedule.is_some(),
         next_run_at: row.next_run_at.map(from_db),
     });
     Ok(standing.collect())
+}
+
+/// Forgets a feed: which version of it was brought in, and how it fared. Its articles and tips stay.
+pub async fn forget(conn: &mut PgConnection, url: &str, series: Option<&str>) -> sqlx::Result<bool> {
+    let forgotten = sqlx::query!("DELETE FROM feeds WHERE url = $1 AND series = $2", url, series.unwrap_or_default()).execute(conn).await?;
+    Ok(forgotten.rows_affected() > 0)
 }
 
 fn key(feed: &Feed) -> (&str, &str) {

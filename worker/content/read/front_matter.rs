@@ -78,9 +78,16 @@ fn from_yaml(inner: &str, name: &str) -> Result<Map<String, Value>, ReadError> {
     };
     read(inner).or_else(|error| read(&mended(inner)).map_err(|_| error)).map_err(|error| {
         let line = error.location().map_or(1, |location| usize::try_from(location.line()).unwrap_or(1));
-        let message = error.to_string();
-        broken(name, line + 1, format!("the YAML cannot be read: {}", message.lines().next().unwrap_or("unknown error")))
+        broken(name, line + 1, format!("the YAML cannot be read: {}", without_place(&error.to_string())))
     })
+}
+
+/// What is wrong, without the lines that the parser counts: the front matter begins at the second of the file.
+fn without_place(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or("unknown error");
+    let places = [" (defined at line ", " (used at line ", " at line ", " line ", ", set DuplicateKeyPolicy"];
+    let end = places.iter().filter_map(|place| line.find(place)).min().unwrap_or(line.len());
+    line[..end].trim_end_matches([',', ':', ' '])
 }
 
 /// YAML as people write it: a bare value with a colon in it is quoted, a quotation that goes on at the margin is set in.
@@ -210,4 +217,25 @@ fn line_of(inner: &str, key: &str) -> usize {
 
 fn broken(name: &str, line: usize, message: String) -> ReadError {
     ReadError::FrontMatter { name: name.to_owned(), line, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn an_error_names_one_line_and_it_is_the_files() {
+        for (text, line) in [
+            ("---\ntitle: Tea\nauthor: [Ana, Bea\ndate: 2026-01-01\n---\n\ntext\n", None),
+            ("---\ntitle: Tea\ntitle: Coffee\n---\n\ntext\n", Some(3)),
+            ("---\ntitle: Tea\nauthor: *nobody\n---\n\ntext\n", Some(3)),
+            ("---\ntitle: \"Tea\n---\n\ntext\n", None),
+        ] {
+            let Err(error) = parse(text, "tea.md") else { panic!("{text} is no YAML") };
+            let said = error.to_string();
+            assert_eq!(said.matches(" line ").count(), 1, "{said}");
+            assert!(!said.contains("column") && said.contains("the YAML cannot be read: "), "{said}");
+            assert!(line.is_none_or(|line| said.contains(&format!("line {line}:"))), "{said}");
+        }
+    }
 }

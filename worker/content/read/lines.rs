@@ -3,7 +3,7 @@
 //! Owns the question whether a line break was made by a wrapping editor or by the author, and the marks that open a
 //! line (bullets, numbers, underlines). Called by `text`.
 
-use crate::content::signs;
+use crate::content::{bylines, signs};
 
 /// Lines that belong together, joined.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +81,7 @@ fn goes_on(unit: &Unit, previous: &str, line: &str, width: Option<usize>) -> boo
     // A line beyond the width was not wrapped either.
     let by_hand = previous.len() + 1 + word <= width || previous.len() > width + 4;
     let heading = || !lower && unit.mark == Mark::None && unit.text == previous && signs::is_heading_shaped(previous);
-    let aside = || signs::is_metadata(previous) || signs::is_metadata(line);
+    let aside = || bylines::is_metadata(previous) || bylines::is_metadata(line);
     !(by_hand && ((ended && !lower) || heading() || aside()))
 }
 

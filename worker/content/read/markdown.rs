@@ -218,12 +218,14 @@ fn html_block(html: &str) -> Option<Block> {
     Some(Block { kind, markdown, words: 0, items: Vec::new(), links: Vec::new(), text })
 }
 
-/// `<h2 id="x">Text</h2>` is a heading, `<summary>Text</summary>` a line in bold.
+/// `<h2 id="x">Text</h2>` is a heading, `<summary>Text</summary>` and what holds nothing but `<strong>Text</strong>` a line in bold.
 fn tagged_line(html: &str, lower: &str, text: &str) -> Option<Block> {
     let start = lower.trim_start();
     let level = (1..=6).find(|level| start.starts_with(&format!("<h{level}")) && lower.trim_end().ends_with(&format!("</h{level}>")));
     let summary = start.starts_with("<details") || start.starts_with("<summary");
-    if text.is_empty() || words::count(text) > 30 || !(level.is_some_and(|_| lower.matches("</h").count() == 1) || summary) {
+    let inside = |tag: &str| lower.split_once(&format!("<{tag}>")).and_then(|(_, rest)| rest.split_once(&format!("</{tag}>")));
+    let bold = ["strong", "b"].iter().filter_map(|tag| inside(tag)).any(|(held, _)| words::key(&without_tags(held)) == words::key(text));
+    if text.is_empty() || words::count(text) > 30 || !(level.is_some_and(|_| lower.matches("</h").count() == 1) || summary || bold) {
         return None;
     }
     let escaped = markup::keep_sharp(markup::escape(&markup::clean(text), true));
@@ -247,7 +249,18 @@ fn without_tags(html: &str) -> String {
         rest = &rest[open + end..];
     }
     out.push_str(rest);
-    let entities = [("&nbsp;", " "), ("&quot;", "\""), ("&#39;", "'"), ("&rsquo;", "’"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+    let entities = [
+        ("&nbsp;", " "),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&#x60;", "`"),
+        ("&#8217;", "’"),
+        ("&rsquo;", "’"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ];
     let decoded = entities.iter().fold(out, |text, (entity, plain)| text.replace(entity, plain));
     decoded.split_whitespace().collect::<Vec<_>>().join(" ")
 }

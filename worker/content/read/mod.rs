@@ -15,7 +15,8 @@ mod wordpress;
 
 pub use front_matter::check_url;
 
-use super::document::{Document, Format};
+use super::document::{Block, Document, Format};
+use super::{cards, words};
 
 /// What is known about the input besides its bytes.
 #[derive(Debug, Clone, Default)]
@@ -94,7 +95,21 @@ pub fn read(bytes: &[u8], format: Option<Format>, hints: &Hints) -> Result<Docum
     if hints.url.is_some() {
         document.front.url.clone_from(&hints.url);
     }
+    document.blocks.iter_mut().for_each(take_off_buttons);
     Ok(document)
+}
+
+/// A heading over the ingredients of a recipe's card holds the buttons that multiply them.
+fn take_off_buttons(block: &mut Block) {
+    let kept = cards::without_multipliers(&block.text).len();
+    if block.level().is_none() || kept == block.text.len() {
+        return;
+    }
+    let buttons = block.text.split_off(kept);
+    if let Some(rest) = block.markdown.strip_suffix(buttons.trim_start()) {
+        block.markdown.truncate(rest.trim_end().len());
+    }
+    block.words = words::count(&block.text);
 }
 
 /// One of many articles of an input.
@@ -129,7 +144,9 @@ fn part(item: Result<item::Item, ReadError>, form: Format, hints: &Hints) -> Par
     match item {
         Ok(item) => {
             let (name, source) = (item.name(&hints.name), item.page());
-            Part { document: item::read(&source, &name, form), name, source }
+            let mut document = item::read(&source, &name, form);
+            document.iter_mut().flat_map(|document| &mut document.blocks).for_each(take_off_buttons);
+            Part { document, name, source }
         }
         Err(error) => {
             let name = match &error {

@@ -53,7 +53,8 @@ fn again(before: &[Tip], after: &[Tip]) -> Revision {
 }
 
 fn as_known(tip: &Tip, vanished: bool) -> Known<'_> {
-    Known { heading_path: &tip.heading_path, fingerprint: &tip.fingerprint, markdown: &tip.markdown, vanished, retired: false }
+    let Tip { heading_path, fingerprint, subject, markdown, .. } = tip;
+    Known { heading_path, fingerprint, subject, markdown, vanished, retired: false }
 }
 
 /// So many words, others for every `seed`.
@@ -108,13 +109,32 @@ fn of_a_section_that_was_split_one_part_inherits_and_the_others_overlap() {
 }
 
 #[test]
+fn a_part_that_was_split_off_overlaps_though_it_has_gained_text() {
+    let (one, two) = (some(1, 80), some(2, 60));
+    let before = article(&[(0, vec![one.clone(), two.clone()])]);
+    // With as much new text behind it.
+    let after = article(&[(0, vec![one.clone()]), (1, vec![two.clone(), some(3, 60)])]);
+    assert_eq!(again(&before, &after).found[1], Found { overlaps: vec![0], ..Found::default() });
+    // With a new word in each sentence, which leaves no more than half of the runs.
+    let with_more: Vec<usize> = two.chunks(5).flat_map(|words| [words, &[7]].concat()).collect();
+    let after = article(&[(0, vec![one.clone()]), (1, vec![with_more])]);
+    assert_eq!(again(&before, &after).found[1], Found { overlaps: vec![0], ..Found::default() });
+    // With more new text than old, when it took most of the old section with it; what only repeats it is new.
+    let long = some(4, 200);
+    let after = article(&[(0, vec![two.clone()]), (1, vec![one.clone(), long.clone()])]);
+    assert_eq!(again(&before, &after).found[1], Found { overlaps: vec![0], ..Found::default() });
+    let after = article(&[(0, vec![one.clone(), two]), (1, vec![one, long])]);
+    assert_eq!(again(&before, &after).found[1], Found::default());
+}
+
+#[test]
 fn of_sections_that_were_merged_one_is_inherited_and_the_others_went_into_it() {
     let (one, two) = (some(1, 80), some(2, 60));
     let before = article(&[(0, vec![one.clone()]), (1, vec![two.clone()]), (2, vec![some(5, 60)])]);
     for (thing, heir, gone) in [(0, 0, 1), (1, 1, 0), (3, 0, 1)] {
         let after = article(&[(thing, vec![one.clone(), two.clone()]), (2, vec![some(5, 60)])]);
         let revision = again(&before, &after);
-        assert_eq!(revision.found[0], Found { inherits: Some(heir), changed: true, overlaps: vec![gone] });
+        assert_eq!(revision.found[0], Found { inherits: Some(heir), changed: true, renamed: false, overlaps: vec![gone] });
         assert_eq!(revision.missing, [Missing { known: gone, merged_into: Some(0) }]);
     }
 }
@@ -139,8 +159,8 @@ fn words_that_moved_under_the_heading_of_another_section_are_not_new_to_those_wh
     let before = article(&[(0, vec![some(1, 60)]), (1, vec![some(2, 60)])]);
     let after = article(&[(1, vec![edited(1)]), (0, vec![edited(2)])]);
     let revision = again(&before, &after);
-    assert_eq!(revision.found[0], Found { inherits: Some(1), changed: true, overlaps: vec![0] });
-    assert_eq!(revision.found[1], Found { inherits: Some(0), changed: true, overlaps: vec![1] });
+    assert_eq!(revision.found[0], Found { inherits: Some(1), changed: true, renamed: false, overlaps: vec![0] });
+    assert_eq!(revision.found[1], Found { inherits: Some(0), changed: true, renamed: false, overlaps: vec![1] });
 }
 
 #[test]
@@ -190,8 +210,12 @@ proptest! {
     #[test]
     fn a_renamed_heading_makes_no_new_segment(sections in sections(), at in any::<prop::sample::Index>()) {
         let mut after = sections.clone();
-        after[at.index(sections.len())].0 = THINGS.len() - 1;
-        check_kept(&again(&article(&sections), &article(&after)), 0)?;
+        let at = at.index(sections.len());
+        after[at].0 = THINGS.len() - 1;
+        let revision = again(&article(&sections), &article(&after));
+        check_kept(&revision, 0)?;
+        let renamed: Vec<usize> = (0..sections.len()).filter(|f| revision.found[*f].renamed).collect();
+        prop_assert_eq!(renamed, [at], "its subject is another one");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! mail that only waits, since that goes out with its old words; if it is taken back, the schema takes away what was inherited from it.
 
 use super::record;
-use super::tips::{TipError, lock};
+use super::tips::{TipError, known_series, lock};
 use crate::base::time::to_db;
 use jiff::Timestamp;
 use sqlx::PgConnection;
@@ -47,9 +47,38 @@ pub(super) async fn inherit(conn: &mut PgConnection, overlaps: &[Overlap], now: 
     Ok(())
 }
 
+/// A draft whose words stand in another tip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merged {
+    /// The draft.
+    pub id: i64,
+    /// The tip that has its words now.
+    pub into: i64,
+}
+
+/// The drafts that [`super::drafts`] leaves out.
+pub async fn merged_drafts(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec<Merged>, TipError> {
+    let series = known_series(conn, series).await?;
+    let merged = sqlx::query_as!(
+        Merged,
+        "SELECT t.id, home.id AS into FROM tips t JOIN segments s ON s.id = t.segment_id JOIN tips home ON home.segment_id = s.merged_into
+        WHERE t.state = 'draft' AND ($1::bigint IS NULL OR t.series_id = $1) ORDER BY t.series_id, t.position",
+        series
+    );
+    Ok(merged.fetch_all(conn).await?)
+}
+
 /// Makes tips that overlap others tips like any other: they go to whoever was not given them themselves. How many more people that is.
 pub async fn declare_new(conn: &mut PgConnection, ids: &[i64], now: Timestamp) -> Result<u64, TipError> {
     lock(conn, ids).await?;
+    let apart = sqlx::query_scalar!(
+        "SELECT t.id FROM tips t JOIN segments s ON s.id = t.segment_id WHERE t.id = ANY($1) AND s.merged_into IS NULL
+            AND NOT EXISTS (SELECT FROM segment_overlaps o WHERE o.segment_id = s.id) ORDER BY t.id LIMIT 1",
+        ids
+    );
+    if let Some(id) = apart.fetch_optional(&mut *conn).await? {
+        return Err(TipError::NoOverlap(id));
+    }
     let segments = sqlx::query_scalar!("SELECT segment_id FROM tips WHERE id = ANY($1)", ids).fetch_all(&mut *conn).await?;
     sqlx::query!("UPDATE segments SET merged_into = NULL WHERE id = ANY($1)", &segments).execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM segment_overlaps WHERE segment_id = ANY($1)", &segments).execute(&mut *conn).await?;

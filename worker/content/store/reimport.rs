@@ -79,6 +79,7 @@ impl Stored {
         Known {
             heading_path: &self.heading_path,
             fingerprint: &self.fingerprint,
+            subject: &self.subject,
             markdown: &self.markdown,
             vanished: self.vanished,
             retired: self.state == "retired",
@@ -126,7 +127,7 @@ impl Looked {
 
     fn line_of(&self, found: &Found, tip: &Tip) -> Line {
         let heir = found.inherits.map(|k| &self.segments[k]);
-        let kind = match (heir, found.changed) {
+        let kind = match (heir, found.revised()) {
             (Some(_), false) => Kind::Unchanged,
             (Some(_), true) => Kind::Changed,
             (None, _) if found.overlaps.is_empty() => Kind::New,
@@ -139,9 +140,9 @@ impl Looked {
             name: tip.heading_path.last().unwrap_or(&tip.subject).clone(),
             state: self.state_of(found).to_owned(),
             overlaps: found.overlaps.iter().map(|k| self.segments[*k].tip_id).collect(),
-            edited: heir.is_some_and(|heir| heir.edited) && found.changed,
+            edited: heir.is_some_and(|heir| heir.edited) && found.revised(),
             back: heir.is_some_and(|heir| heir.vanished),
-            diff: heir.filter(|_| found.changed).map(|heir| revise::diff(heir.text(), text)),
+            diff: heir.filter(|_| found.revised()).map(|heir| revise::diff(heir.text(), text)),
         }
     }
 
@@ -165,7 +166,7 @@ impl Looked {
     fn state_of(&self, found: &Found) -> &str {
         let before = found.inherits.map(|k| &self.segments[k]);
         match before {
-            Some(stored) if stored.state == "retired" || !found.changed => &stored.state,
+            Some(stored) if stored.state == "retired" || !found.revised() => &stored.state,
             _ if self.approve && found.overlaps.is_empty() && before.is_none_or(|stored| stored.settled) => "approved",
             _ => "draft",
         }
@@ -260,7 +261,7 @@ async fn change(
     )
     .execute(&mut *conn)
     .await?;
-    let found = looked.revision.found.iter().zip(&article.tips).filter(|(found, _)| found.changed);
+    let found = looked.revision.found.iter().zip(&article.tips).filter(|(found, _)| found.revised());
     let revised: Vec<(i64, &Tip)> = found.filter_map(|(found, tip)| Some((looked.segments[found.inherits?].tip_id, tip))).collect();
     revise_tips(conn, revision_id, &revised, now).await
 }

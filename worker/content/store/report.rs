@@ -16,9 +16,9 @@ pub struct Report {
 /// Segments by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// The same words as last time.
+    /// The same words and the same subject as last time.
     pub unchanged: usize,
-    /// The same segment with other words.
+    /// The same segment with other words or another subject.
     pub changed: usize,
     /// Cut out of another one.
     pub split: usize,

@@ -114,6 +114,12 @@ pub enum TipError {
          or say `tidings tip new {id}` first if it is to be sent besides"
     )]
     Merged { id: i64, into: i64 },
+    /// A tip that overlaps none.
+    #[error(
+        "tip {0} overlaps no other tip and went into none, so it goes to everyone who was not given it, as it is; nothing was changed. \
+         `tidings tip list` says which tips overlap others"
+    )]
+    NoOverlap(i64),
     /// A tip that has other words by now than those that were edited.
     #[error(
         "tip {id} was not changed: it has a new revision, {current}, since you began with revision {edited}. `tidings tip show {id}` shows it; \
@@ -163,7 +169,7 @@ pub async fn list(conn: &mut PgConnection, series: Option<&str>) -> Result<Vec<T
         .collect())
 }
 
-async fn known_series(conn: &mut PgConnection, name: Option<&str>) -> Result<Option<i64>, TipError> {
+pub(super) async fn known_series(conn: &mut PgConnection, name: Option<&str>) -> Result<Option<i64>, TipError> {
     let Some(name) = name else { return Ok(None) };
     super::find_series(conn, name).await?.map(Some).ok_or_else(|| TipError::UnknownSeries(name.to_owned()))
 }

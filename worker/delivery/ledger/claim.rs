@@ -30,6 +30,8 @@ pub struct Claimed {
     pub breaks: i16,
     /// The edition, none for a transactional delivery.
     pub edition_id: Option<i64>,
+    /// The version of the templates that its edition began with; none where it has none yet, or there is no edition.
+    pub template_version: Option<String>,
     /// The subscriber, none for a test delivery.
     pub subscriber_id: Option<i64>,
     /// The topic, for the List-Id and the unsubscribe link.
@@ -176,7 +178,7 @@ fn late_before(open: &Open, now: Timestamp) -> Option<Timestamp> {
 async fn late_ones(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timestamp) -> sqlx::Result<bool> {
     let Some(before) = late_before(open, now) else { return Ok(false) };
     let found = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at < $3 AND due_at < $3 AND attempts = 0) AS "found!""#,
+        r#"SELECT EXISTS (SELECT FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at < $3 AND greatest(due_at, put_off_until) < $3 AND attempts = 0) AS "found!""#,
         civil_to_db(open.period),
         edition_id,
         to_db(before)
@@ -205,7 +207,7 @@ pub async fn skip_late(conn: &mut PgConnection, edition_id: i64, period: Date, n
         r#"WITH late AS (
             SELECT d.period, d.id FROM deliveries d JOIN editions e ON e.id = d.edition_id
             WHERE d.period = $1 AND d.edition_id = $2 AND d.ready_at IS NOT NULL AND d.attempts = 0
-                AND greatest(d.due_at, e.anew_at) < $3::timestamptz - make_interval(secs => e.tolerance_seconds)
+                AND greatest(d.due_at, e.anew_at, d.put_off_until) < $3::timestamptz - make_interval(secs => e.tolerance_seconds)
             ORDER BY d.ready_at, d.id LIMIT $4 FOR UPDATE OF d
         ), ended AS (
             UPDATE deliveries d SET state = 'skipped', reason = 'too late', ready_at = NULL, finished_at = $3
@@ -238,6 +240,10 @@ async fn in_flight(conn: &mut PgConnection, edition_id: i64, open: &Open) -> sql
 }
 
 async fn pick(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timestamp, limit: i64) -> sqlx::Result<Vec<Key>> {
+    // Blocked, or nothing was looked at: the index would be walked to its end for nothing.
+    if open.cleared_up_to == Some(0) {
+        return Ok(Vec::new());
+    }
     if let Some(cleared_up_to) = open.cleared_up_to {
         return pick_cleared(conn, edition_id, (open.period, cleared_up_to), now, limit).await;
     }
@@ -287,40 +293,37 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
     let (periods, ids) = split(keys);
     let rows = sqlx::query!(
         r#"WITH wanted AS (SELECT * FROM unnest($1::date[], $2::bigint[]) AS w (period, id)),
-        verdicts AS (
-            SELECT d.period, d.id, s.address, s.name, r.refusal, r.over_at,
+        -- Materialized, or each use of the verdict would look for it again.
+        judged AS MATERIALIZED (
+            SELECT d.period, d.id, d.subscriber_address AS address, d.subscriber_name AS name, e.template_version,
                 greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds) AS edition_deadline,
-                r.paused_until > $3 AND d.basis = 'topic' AS paused,
-                NOT coalesce(e.by_operator, false) AND EXISTS (
-                    SELECT FROM deliveries o
-                    WHERE o.subscriber_id = d.subscriber_id AND o.series_id = d.series_id AND o.period >= $5 AND o.id <> d.id
-                        AND o.state IN ('handing_over', 'sent', 'unconfirmed') AND o.handing_over_at > $4
-                ) AS too_soon
+                CASE
+                    WHEN d.refusal IS NOT NULL THEN d.refusal
+                    WHEN d.paused_until > $3 AND d.basis = 'topic' THEN 'subscriber_paused'
+                    WHEN NOT coalesce(e.by_operator, false) AND d.series_id IS NOT NULL AND EXISTS (
+                        SELECT FROM deliveries o
+                        WHERE o.subscriber_id = d.subscriber_id AND o.series_id = d.series_id AND o.period >= $5 AND o.id <> d.id
+                            AND o.state IN ('handing_over', 'sent', 'unconfirmed') AND o.handing_over_at > $4
+                    ) THEN 'tip within 72 hours'
+                    WHEN d.over_at <= $3 THEN 'expired'
+                    WHEN least(greatest(d.due_at, e.anew_at) + make_interval(secs => e.deadline_seconds), d.valid_until) <= $3
+                        THEN CASE WHEN d.attempts > 0 THEN 'deadline passed' ELSE 'expired' END
+                END AS verdict
             FROM wanted w
-            JOIN deliveries d ON d.period = w.period AND d.id = w.id
-            JOIN delivery_refusals r ON r.period = w.period AND r.id = w.id
-            LEFT JOIN subscribers s ON s.id = d.subscriber_id
+            JOIN delivery_refusals d ON d.period = w.period AND d.id = w.id
             LEFT JOIN editions e ON e.id = d.edition_id
-        ), judged AS (
-            SELECT v.*, CASE
-                WHEN v.refusal IS NOT NULL THEN v.refusal
-                WHEN v.paused THEN 'subscriber_paused'
-                WHEN v.too_soon THEN 'tip within 72 hours'
-                WHEN v.over_at <= $3 THEN 'expired'
-                WHEN coalesce(v.edition_deadline, 'infinity') <= $3 OR coalesce(d.valid_until, 'infinity') <= $3
-                    THEN CASE WHEN d.attempts > 0 THEN 'deadline passed' ELSE 'expired' END
-            END AS verdict
-            FROM verdicts v JOIN deliveries d ON d.period = v.period AND d.id = v.id
         ), moved AS (
             UPDATE deliveries d SET
                 state = CASE WHEN j.verdict IS NULL THEN 'claimed' WHEN j.verdict = 'deadline passed' THEN 'failed' ELSE 'skipped' END,
-                reason = j.verdict,
+                -- What the pace kept until it was too late says so.
+                reason = CASE WHEN j.verdict IN ('expired', 'deadline passed') AND d.reason LIKE 'pace: %'
+                    THEN j.verdict || ' (' || d.reason || ')' ELSE j.verdict END,
                 worker_id = $6,
                 fence = d.fence + (j.verdict IS NULL)::integer,
                 ready_at = NULL,
                 finished_at = CASE WHEN j.verdict IS NOT NULL THEN $3 END
             FROM judged j WHERE d.period = j.period AND d.id = j.id
-            RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.breaks, d.edition_id, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
+            RETURNING d.period, d.id, d.state, d.fence, d.attempts, d.breaks, d.edition_id, j.template_version, d.subscriber_id, d.topic_id, d.segment_id, d.tip_revision_id,
                 d.template, d.context, coalesce(d.address, j.address) AS address, j.name, d.due_at, coalesce(j.edition_deadline, d.valid_until) AS deadline, d.repeated_at,
                 CASE WHEN d.edition_id IS NULL THEN (SELECT t.handed_over_at FROM transactional t WHERE t.delivery_id = d.id) END AS handed_over_at
         ), freed AS (
@@ -328,7 +331,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
             DELETE FROM segments_given g USING moved
             WHERE moved.state <> 'claimed' AND moved.repeated_at IS NULL AND g.subscriber_id = moved.subscriber_id AND g.segment_id = moved.segment_id
         )
-        SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", breaks AS "breaks!", edition_id, subscriber_id, topic_id,
+        SELECT period AS "period!", id AS "id!", state AS "state!", fence AS "fence!", attempts AS "attempts!", breaks AS "breaks!", edition_id, template_version, subscriber_id, topic_id,
             tip_revision_id, template AS "template!", context, address, name, due_at AS "due_at!", deadline,
             handed_over_at
         FROM moved ORDER BY due_at, id"#,
@@ -352,6 +355,7 @@ async fn take(conn: &mut PgConnection, worker: i64, keys: &[Key], now: Timestamp
             attempts: row.attempts,
             breaks: row.breaks,
             edition_id: row.edition_id,
+            template_version: row.template_version,
             subscriber_id: row.subscriber_id,
             topic_id: row.topic_id,
             tip_revision_id: row.tip_revision_id,

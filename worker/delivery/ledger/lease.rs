@@ -21,18 +21,20 @@ pub struct Renewal {
     pub present: bool,
     /// The database's clock.
     pub database_now: Timestamp,
+    /// Whether a pace backs off, for workers that would not look.
+    pub troubled: bool,
 }
 
 /// Renews the lease of `worker`.
 pub async fn renew(conn: &mut PgConnection, worker: i64) -> sqlx::Result<Renewal> {
     let row = sqlx::query!(
         r#"WITH renewed AS (UPDATE workers SET seen_at = clock_timestamp() WHERE id = $1 AND gone_at IS NULL RETURNING id)
-        SELECT EXISTS (SELECT FROM renewed) AS "present!", clock_timestamp() AS "now!""#,
+        SELECT EXISTS (SELECT FROM renewed) AS "present!", clock_timestamp() AS "now!", EXISTS (SELECT FROM pace_troubles) AS "troubled!""#,
         worker
     )
     .fetch_one(conn)
     .await?;
-    Ok(Renewal { present: row.present, database_now: from_db(row.now) })
+    Ok(Renewal { present: row.present, database_now: from_db(row.now), troubled: row.troubled })
 }
 
 /// The database's clock.
@@ -66,9 +68,8 @@ pub async fn bury(conn: &mut PgConnection, lease: Duration, now: Timestamp) -> s
     let ids: Vec<i64> = dead.iter().map(|w| w.id).collect();
     if !ids.is_empty() {
         let unconfirmed = settle(&mut tx, &ids, now).await?;
-        for worker in &dead {
-            tracing::warn!(worker = %worker.name, unconfirmed, "a worker was unseen for a lease: what it held was settled");
-        }
+        let workers: Vec<&str> = dead.iter().map(|w| w.name.as_str()).collect();
+        tracing::warn!(workers = workers.join(", "), unconfirmed, "unseen for a lease: what they held was settled");
     }
     tx.commit().await?;
     Ok(ids.len())
@@ -85,6 +86,7 @@ async fn settle(conn: &mut PgConnection, workers: &[i64], now: Timestamp) -> sql
     )
     .execute(&mut *conn)
     .await?;
+    sqlx::query!("DELETE FROM relay_outages WHERE worker_id = ANY($1)", workers).execute(&mut *conn).await?;
     let unconfirmed = sqlx::query!(
         "WITH held AS (SELECT period, id FROM deliveries WHERE worker_id = ANY($1) AND state = 'handing_over' AND period >= oldest_open_period($2) ORDER BY period, id FOR UPDATE)
         UPDATE deliveries d SET state = 'unconfirmed', reason = 'the worker ended before the relay''s answer was recorded', finished_at = $2,

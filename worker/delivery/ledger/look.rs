@@ -13,17 +13,34 @@ pub async fn start_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<
     Ok(started.rows_affected())
 }
 
+/// An edition that has something to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// Its id.
+    pub id: i64,
+    /// The topic of its mails, if they have one.
+    pub topic_id: Option<i64>,
+}
+
 /// The running editions with deliveries that are due now, the earliest first.
-pub async fn editions_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<i64>> {
-    sqlx::query_scalar!(
-        "SELECT e.id FROM editions e
-        WHERE e.state = 'running' AND EXISTS (
-            SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at <= $1)
-        ORDER BY e.starts_at, e.id",
+pub async fn editions_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<Due>> {
+    sqlx::query_as!(
+        Due,
+        // In the order of the claim's index: an EXISTS may walk over everything that was sent.
+        "SELECT e.id, d.topic_id FROM editions e CROSS JOIN LATERAL (
+            SELECT d.topic_id, d.ready_at FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL
+            ORDER BY d.ready_at, d.id LIMIT 1) d
+        WHERE e.state = 'running' AND d.ready_at <= $1 ORDER BY e.starts_at, e.id",
         to_db(now)
     )
     .fetch_all(conn)
     .await
+}
+
+/// Those of the `slugs` that are topics, by their ids.
+pub async fn topics(conn: &mut PgConnection, slugs: &[String]) -> sqlx::Result<Vec<(i64, String)>> {
+    let rows = sqlx::query!("SELECT id, slug FROM topics WHERE slug = ANY($1)", slugs).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.slug)).collect())
 }
 
 /// Whether a worker was seen within the last minute, by the database's clock.

@@ -38,6 +38,11 @@ pub enum Ending {
     },
     /// The body was not begun: as if it had not been claimed.
     NotBegun,
+    /// The pace does not let it go now: as if it had not been claimed, but not to be claimed before `until`. The reason names the pace.
+    PutOff {
+        /// When there will be room.
+        until: Timestamp,
+    },
     /// The body began and no answer came.
     Unconfirmed,
 }
@@ -116,19 +121,26 @@ async fn pause(conn: &mut PgConnection, records: &[Record]) -> sqlx::Result<()> 
         }
     }
     for (edition_id, reason) in reasons {
-        let paused = sqlx::query!(
-            "UPDATE editions SET state = 'paused', resume_to = 'running', reason = $2 WHERE id = $1 AND state = 'running'",
-            edition_id,
-            reason
-        )
-        .execute(&mut *conn)
-        .await?;
-        if paused.rows_affected() == 1 {
-            tracing::error!(edition = edition_id, reason, "the edition was paused");
-            wake::enqueue(&mut *conn, &Job::Sweep).await?;
-        }
+        pause_edition(conn, edition_id, reason).await?;
     }
     Ok(())
+}
+
+/// Pauses a running edition; the campaign above it follows with the sweep.
+pub async fn pause_edition(conn: &mut PgConnection, edition_id: i64, reason: &str) -> sqlx::Result<()> {
+    let mut tx = conn.begin().await?;
+    let paused = sqlx::query!(
+        "UPDATE editions SET state = 'paused', resume_to = 'running', reason = $2 WHERE id = $1 AND state = 'running'",
+        edition_id,
+        reason
+    )
+    .execute(&mut *tx)
+    .await?;
+    if paused.rows_affected() == 1 {
+        tracing::error!(edition = edition_id, reason, "the edition was paused");
+        wake::enqueue(&mut tx, &Job::Sweep).await?;
+    }
+    tx.commit().await
 }
 
 async fn lock(conn: &mut PgConnection, records: &[Record], marks: &[Mark]) -> sqlx::Result<()> {
@@ -158,12 +170,14 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
     let untils: Vec<Option<chrono::DateTime<chrono::Utc>>> = records
         .iter()
         .map(|r| match r.ending {
-            Ending::Deferred { until, .. } => Some(to_db(until)),
+            Ending::Deferred { until, .. } | Ending::PutOff { until } => Some(to_db(until)),
             _ => None,
         })
         .collect();
-    let counted: Vec<bool> =
-        records.iter().map(|r| !matches!(r.ending, Ending::NotBegun | Ending::Deferred { counted: false, .. })).collect();
+    let counted: Vec<bool> = records
+        .iter()
+        .map(|r| !matches!(r.ending, Ending::NotBegun | Ending::PutOff { .. } | Ending::Deferred { counted: false, .. }))
+        .collect();
     let codes: Vec<Option<i16>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| i16::try_from(x.code).ok())).collect();
     let enhanced: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().and_then(|x| x.enhanced).map(|e| e.to_string())).collect();
     let replies: Vec<Option<String>> = records.iter().map(|r| r.reply.as_ref().map(|x| x.to_string())).collect();
@@ -175,7 +189,8 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
             UPDATE deliveries d SET
                 state = r.state,
                 reason = r.reason,
-                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN d.due_at END,
+                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN coalesce(r.until, d.due_at) END,
+                put_off_until = CASE WHEN r.state = 'queued' AND r.until IS NOT NULL THEN r.until ELSE d.put_off_until END,
                 attempts = d.attempts + r.counted::integer,
                 breaks = d.breaks + (NOT r.counted AND d.state = 'handing_over')::integer,
                 reply_code = coalesce(r.code, d.reply_code),
@@ -226,7 +241,8 @@ async fn record(conn: &mut PgConnection, worker: i64, now: Timestamp, records: &
 // The relay certainly did not take these: what counts from the hand-over counts from the next one. Where an earlier one is in
 // doubt, since the mail is repeated, it counts from that. The rows are locked.
 async fn stop_clocks(conn: &mut PgConnection, worker: i64, records: &[Record]) -> sqlx::Result<()> {
-    let not_taken = |r: &&Record| r.edition_id.is_none() && matches!(r.ending, Ending::NotBegun | Ending::Deferred { .. });
+    let not_taken =
+        |r: &&Record| r.edition_id.is_none() && matches!(r.ending, Ending::NotBegun | Ending::PutOff { .. } | Ending::Deferred { .. });
     let not_taken: Vec<&Record> = records.iter().filter(not_taken).collect();
     if not_taken.is_empty() {
         return Ok(());
@@ -251,7 +267,7 @@ fn state_after(ending: &Ending) -> &'static str {
         Ending::Sent => "sent",
         Ending::Deferred { .. } => "deferred",
         Ending::Failed { .. } => "failed",
-        Ending::NotBegun => "queued",
+        Ending::NotBegun | Ending::PutOff { .. } => "queued",
         Ending::Unconfirmed => "unconfirmed",
     }
 }
@@ -265,10 +281,10 @@ async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timest
     let lease = PgInterval { months: 0, days: 0, microseconds: i64::try_from(lease.as_micros()).unwrap_or(i64::MAX) };
     let rows = sqlx::query!(
         r#"WITH wanted AS (SELECT * FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence)),
-        judged AS (
+        judged AS MATERIALIZED (
             SELECT d.period, d.id, CASE
-                    WHEN r.refusal IS NOT NULL THEN r.refusal
-                    WHEN r.paused_until > $6 AND d.basis = 'topic' THEN 'subscriber_paused'
+                    WHEN d.refusal IS NOT NULL THEN d.refusal
+                    WHEN d.paused_until > $6 AND d.basis = 'topic' THEN 'subscriber_paused'
                     -- Looked at again: a tip of another edition may have been claimed at the same moment. The lower id goes.
                     WHEN NOT coalesce(e.by_operator, false) AND d.series_id IS NOT NULL AND EXISTS (
                         SELECT FROM deliveries o
@@ -276,11 +292,10 @@ async fn mark(conn: &mut PgConnection, worker: i64, lease: Duration, now: Timest
                             AND ((o.state IN ('handing_over', 'sent', 'unconfirmed') AND o.handing_over_at > $7)
                                 OR (o.state = 'claimed' AND o.id < d.id))
                     ) THEN 'tip within 72 hours'
-                    WHEN d.valid_until <= $6 OR r.over_at <= $6 THEN 'expired'
+                    WHEN d.valid_until <= $6 OR d.over_at <= $6 THEN 'expired'
                 END AS refusal, coalesce(e.state = 'running', true) AS running
             FROM wanted w
-            JOIN deliveries d ON d.period = w.period AND d.id = w.id AND d.fence = w.fence AND d.state = 'claimed' AND d.worker_id = $4
-            JOIN delivery_refusals r ON r.period = w.period AND r.id = w.id
+            JOIN delivery_refusals d ON d.period = w.period AND d.id = w.id AND d.fence = w.fence AND d.state = 'claimed' AND d.worker_id = $4
             LEFT JOIN editions e ON e.id = d.edition_id
             WHERE EXISTS (SELECT FROM workers WHERE id = $4 AND gone_at IS NULL AND seen_at > clock_timestamp() - $5::interval)
         ), marked AS (

@@ -2,7 +2,7 @@
 //!
 //! `claim` takes work, `mark` is the moment of hand-over and records what came of it, `lease` settles what the dead left,
 //! `repeat` hands some of what is unconfirmed over once more, `resolve` is the operator's word about the rest, `look` answers what there is to do,
-//! `line` keeps those who leave a waitlist from what is planned for it.
+//! `line` keeps those who leave a waitlist from what is planned for it, `outages` says which relays are out.
 
 pub mod claim;
 pub mod contents;
@@ -10,5 +10,6 @@ pub mod lease;
 pub mod line;
 pub mod look;
 pub mod mark;
+pub mod outages;
 mod repeat;
 pub mod resolve;

@@ -9,18 +9,19 @@ use super::{
             claim::Claimed,
             mark::{Ending, Mark, Record},
         },
-        relay::{Envelope, HandOver, Session},
-        reply::Outcome,
+        relay::{ConnectError, Envelope, HandOver, Session},
+        reply::{self, Outcome},
     },
-    Outlet, Setup,
-    feeder::Held,
+    Setup,
+    health::{NextTry, Sign, Trouble},
+    lane::{Held, Lane, Turn},
     letter::{Letter, LetterError, Letters},
     scribe::Scribe,
 };
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::watch;
 
 /// An idle connection hands in its last result after this time.
 const FLUSH: Duration = Duration::from_millis(50);
@@ -31,24 +32,25 @@ const STALE: Duration = Duration::from_secs(60);
 /// A mail whose conversation broke off so often before its body waits like a deferred one from then on: it may be this
 /// recipient that the relay chokes on, and it would be tried for ever and keep its edition from ending.
 const AT_ONCE: i16 = 4;
+/// A mark that came so late is no fault of the relay's when it grows too old.
+const HARDLY_ANY: Duration = Duration::from_millis(500);
 /// Waits between tries to connect: doubled from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LAST_WAIT: Duration = Duration::from_secs(30);
 
-type Stock = Arc<Mutex<mpsc::Receiver<Held>>>;
-
 pub(super) async fn run(
     setup: Arc<Setup>,
-    outlet: Arc<Outlet>,
+    lane: Arc<Lane>,
+    number: u16,
     letters: Arc<Letters>,
-    stock: Stock,
     scribe: Scribe,
     halted: watch::Receiver<bool>,
 ) {
     let mut connection =
-        Connection { setup, outlet, letters, stock, scribe, halted, session: None, handed_over: 0, result: None, wait: FIRST_WAIT };
+        Connection { setup, lane, number, letters, scribe, halted, session: None, handed_over: 0, result: None, wait: FIRST_WAIT };
     while let Some(held) = connection.next().await {
         connection.serve(held).await;
+        connection.lane.done();
     }
     connection.flush().await;
     connection.close().await;
@@ -56,9 +58,10 @@ pub(super) async fn run(
 
 struct Connection {
     setup: Arc<Setup>,
-    outlet: Arc<Outlet>,
+    lane: Arc<Lane>,
+    /// Which of its lane's it is.
+    number: u16,
     letters: Arc<Letters>,
-    stock: Stock,
     scribe: Scribe,
     halted: watch::Receiver<bool>,
     session: Option<Session>,
@@ -68,7 +71,8 @@ struct Connection {
 }
 
 impl Connection {
-    /// The next delivery; `None` when the pump ends. Hands in the last result and closes the session when it has to wait.
+    /// The next delivery; `None` when the pump ends. Hands in the last result and closes the session when it has to wait, and tries the
+    /// relay when it is out and it falls to this connection.
     async fn next(&mut self) -> Option<Held> {
         loop {
             let patience = match (&self.result, &self.session) {
@@ -77,19 +81,43 @@ impl Connection {
                 (None, None) => Duration::from_secs(3600),
             };
             let mut halted = self.halted.clone();
-            let taken = tokio::select! {
+            let turn = tokio::select! {
                 biased;
                 _ = halted.wait_for(|halted| *halted) => return None,
-                taken = async { self.stock.lock().await.recv().await } => Some(taken?),
+                turn = self.lane.turn(self.number) => Some(turn),
                 // Nothing came: the last result is due to be written, or the idle session to be closed.
                 () = tokio::time::sleep(patience) => None,
             };
-            match taken {
-                Some(held) => return Some(held),
+            match turn {
+                Some(Turn::Serve(held)) => return Some(held),
+                Some(Turn::Leave(next)) => self.leave(next).await?,
                 None if self.result.is_some() => self.flush().await,
                 None => self.close().await,
             }
         }
+    }
+
+    // The relay is out. `None` when the pump ends.
+    async fn leave(&mut self, next: NextTry) -> Option<()> {
+        self.flush().await;
+        self.close().await;
+        let mut halted = self.halted.clone();
+        tokio::select! {
+            _ = halted.wait_for(|halted| *halted) => return None,
+            () = self.lane.rest(next) => {}
+        }
+        if !self.lane.try_now(self.number) {
+            return Some(());
+        }
+        tokio::select! {
+            _ = halted.wait_for(|halted| *halted) => return None,
+            // No mail hangs on it: it may be broken off.
+            connected = self.lane.outlet.relay.connect() => match connected {
+                Ok(session) => self.open(session),
+                Err(error) => self.lane.cannot_connect(trouble(&error)),
+            }
+        }
+        Some(())
     }
 
     async fn serve(&mut self, held: Held) {
@@ -107,8 +135,9 @@ impl Connection {
                 return self.rest().await;
             }
         };
-        if !self.connect(claimed).await {
-            return;
+        if !self.connect().await {
+            self.lane.give_back(held);
+            return self.rest().await;
         }
         let mark = Mark { key: claimed.key, fence: claimed.fence };
         let Some(marked) = self.scribe.exchange(self.result.take(), mark).await else { return };
@@ -117,59 +146,49 @@ impl Connection {
         let done = session.hand_over(&envelope(&self.setup, &letter), &letter.bytes, marked.begin_body_before).await;
         metrics::histogram!("tidings_hand_over_seconds").record(began.elapsed().as_secs_f64());
         let code = done.reply.as_ref().map_or_else(|| "none".to_owned(), |r| r.code.to_string());
-        metrics::counter!("tidings_relay_replies_total", "relay" => self.outlet.name.clone(), "code" => code).increment(1);
+        metrics::counter!("tidings_relay_replies_total", "relay" => self.lane.outlet.name.clone(), "code" => code).increment(1);
+        if let Some(reply) = &done.reply {
+            self.setup.pace.answered(&held.pass, reply, self.setup.clock.now());
+        }
         self.result = Some(self.record(claimed, marked.fence, &done));
+        let in_time = began + HARDLY_ANY < marked.begin_body_before;
+        if let Some(sign) = sign(&done, self.handed_over == 0, in_time) {
+            self.lane.met(sign, &done.reason());
+        }
         self.after(&done).await;
     }
 
-    /// Opens a session if there is none; false: the delivery was given back.
-    async fn connect(&mut self, claimed: &Claimed) -> bool {
+    /// Opens a session if there is none; false: the relay let us not.
+    async fn connect(&mut self) -> bool {
         if self.session.is_some() {
             return true;
         }
         // What is known is written before a wait that may be long.
         self.flush().await;
-        match self.outlet.relay.connect().await {
-            Ok(session) => {
-                self.session = Some(session);
-                self.handed_over = 0;
-                true
-            }
-            Err(error) => {
-                let refused = error.is_authentication();
-                let pause = refused.then(|| format!("relay `{}` refused our authentication: {error}", self.outlet.name));
-                self.scribe.record(not_begun(claimed, pause)).await;
-                if refused {
-                    self.give_back().await;
-                }
-                self.outlet.is_down(&error.to_string());
-                self.rest().await;
-                false
-            }
+        match self.lane.outlet.relay.connect().await {
+            Ok(session) => self.open(session),
+            Err(error) => self.lane.cannot_connect(trouble(&error)),
         }
+        self.session.is_some()
     }
 
-    // The edition is paused now: what was claimed before would only be so many more tries with the same password.
-    async fn give_back(&mut self) {
-        let stock = self.stock.clone();
-        // Err: another connection waits for something to come, so there is nothing.
-        let Ok(mut stock) = stock.try_lock() else { return };
-        while let Ok(held) = stock.try_recv() {
-            self.scribe.record(not_begun(&held.claimed, None)).await;
-        }
+    fn open(&mut self, session: Session) {
+        self.session = Some(session);
+        self.handed_over = 0;
+        self.lane.opened();
     }
 
     async fn after(&mut self, done: &HandOver) {
         self.handed_over += 1;
         if done.session_usable {
             self.wait = FIRST_WAIT;
-            self.outlet.is_up();
-            if self.handed_over >= self.setup.delivery.messages_per_connection {
+            if self.handed_over >= self.lane.outlet.messages_per_connection.unwrap_or(self.setup.delivery.messages_per_connection) {
                 self.close().await;
             }
             return;
         }
         self.session = None;
+        self.lane.closed();
         if matches!(done.outcome, Outcome::Reconnect | Outcome::GivenUp) {
             self.flush().await;
             self.rest().await;
@@ -196,6 +215,7 @@ impl Connection {
 
     async fn close(&mut self) {
         if let Some(session) = self.session.take() {
+            self.lane.closed();
             session.quit().await;
         }
     }
@@ -218,7 +238,11 @@ impl Connection {
             Outcome::NoAnswer => (Ending::Unconfirmed, Some(format!("no answer after the body began: {}", done.reason()))),
         };
         let refused_us = done.outcome == Outcome::AuthenticationRefused;
-        let pause = refused_us.then(|| format!("relay `{}` refused our authentication: {}", self.outlet.name, done.reason()));
+        let pause = refused_us.then(|| {
+            let said = done.reason();
+            let check = "check its login, and SPF, DKIM and DMARC of the sender's domain";
+            format!("relay `{}` refused our authentication: {said}; {check}", self.lane.outlet.name)
+        });
         Record { key: claimed.key, edition_id: claimed.edition_id, fence, ending, reason, reply: done.reply.clone(), pause }
     }
 
@@ -238,11 +262,33 @@ fn back_off(first: Duration, last: Duration, attempts: i16, chance: f64) -> Sign
     SignedDuration::try_from(wait).unwrap_or(SignedDuration::from_hours(4))
 }
 
+// What a mail that was tried tells of the relay itself. That a session ends which took mails before is usual, for its age or a pause:
+// whether there is another tells more.
+fn sign(done: &HandOver, first_of_session: bool, in_time: bool) -> Option<Sign> {
+    match (done.outcome, &done.reply) {
+        (Outcome::Reconnect, _) => first_of_session.then_some(Sign::Unwell),
+        (Outcome::GivenUp, _) => in_time.then_some(Sign::Unwell),
+        (Outcome::NoAnswer, _) => Some(Sign::Unwell),
+        (Outcome::Deferred, Some(said)) if reply::is_about_the_relay(done.phase, said) => Some(Sign::Unwell),
+        _ => Some(Sign::Well),
+    }
+}
+
+fn trouble(error: &ConnectError) -> Trouble {
+    Trouble { why: error.to_string(), refused_us: error.is_authentication() }
+}
+
 fn envelope<'a>(setup: &'a Setup, letter: &'a Letter) -> Envelope<'a> {
     Envelope { from: &setup.return_path, to: &letter.to, message_id: &letter.message_id }
 }
 
-fn not_begun(claimed: &Claimed, pause: Option<String>) -> Record {
+/// What the pace does not let go before `until`; at its deadline the claim ends it.
+pub(super) fn put_off(claimed: &Claimed, until: Timestamp, reason: String) -> Record {
+    let until = until.min(claimed.deadline);
+    Record { ending: Ending::PutOff { until }, reason: Some(reason), ..not_begun(claimed, None) }
+}
+
+pub(super) fn not_begun(claimed: &Claimed, pause: Option<String>) -> Record {
     Record {
         key: claimed.key,
         edition_id: claimed.edition_id,

@@ -79,10 +79,13 @@ pub(super) async fn keep(setup: Arc<Setup>, held: Lease) {
                 held.lost.send_replace(true);
                 return;
             }
-            Ok(renewal) => match agree(&setup, asked_at, renewal.database_now) {
-                Ok(()) => *held.renewed.lock().expect("no holder panics") = began,
-                Err(error) => tracing::error!("{error}"),
-            },
+            Ok(renewal) => {
+                setup.pace.heard(renewal.troubled);
+                match agree(&setup, asked_at, renewal.database_now) {
+                    Ok(()) => *held.renewed.lock().expect("no holder panics") = began,
+                    Err(error) => tracing::error!("{error}"),
+                }
+            }
             Err(error) => {
                 line.cut();
                 tracing::debug!(%error, "the lease could not be renewed");

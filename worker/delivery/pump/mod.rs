@@ -1,30 +1,37 @@
 //! The pump: one for each worker process. It claims what is due, makes each mail, marks it, hands it over and records the answer.
 //!
-//! Tasks, each a file: `feeder` claims into a bounded stock; one `connection` for each SMTP session takes from it, makes the mail
-//! (`letter`) and hands it over; `scribe` writes all their marks and results in shared commits; `lease` keeps the worker alive in
-//! the database. They end together: in order when told to, at once when the lease is lost.
+//! Tasks, each a file: `feeder` claims, and its `router` puts what it claimed into the bounded `lane` of an outlet; one `connection` for
+//! each SMTP session takes from its lane, makes the mail (`letter`) and hands it over; `scribe` writes all their marks and results in
+//! shared commits; `lease` keeps the worker alive in the database. They end together: in order when told to, at once when the lease is
+//! lost. `health` says whether a relay is fit to be given mail, `failures` whether an edition is, `pressure` how quick the database is.
 
 mod connection;
+mod failures;
 mod feeder;
+mod health;
+mod lane;
 mod lease;
 pub mod letter;
 mod line;
 mod links;
+mod outlet;
+mod pacing;
+mod pressure;
+mod router;
 mod scribe;
 
-use super::{dkim::Signer, message::Mailbox, relay::Relay, versions::Versions};
+pub use outlet::Outlet;
+
+use super::{dkim::Signer, message::Mailbox, pace::Pace, versions::Versions};
 use crate::base::{address::EmailAddress, clock::Clock, config::Delivery, database::Db, keys::Keyring};
 use rand_chacha::ChaCha8Rng;
 use sqlx::PgConnection;
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, watch},
     task::JoinSet,
 };
 
@@ -51,42 +58,12 @@ pub struct Setup {
     pub signer: Option<Signer>,
     /// The relays and how many connections each gets.
     pub outlets: Vec<Arc<Outlet>>,
+    /// How fast they and the providers of recipients are given mail.
+    pub pace: Pace,
     /// Where the chance in back-off comes from.
     pub random: Mutex<ChaCha8Rng>,
     /// This host and process, for the list of workers.
     pub name: String,
-}
-
-/// A relay, its name in the settings and how many connections it gets.
-#[derive(Debug)]
-pub struct Outlet {
-    /// Its name in the settings.
-    pub name: String,
-    /// The relay.
-    pub relay: Relay,
-    /// Connections of this process.
-    pub connections: u16,
-    down: AtomicBool,
-}
-
-impl Outlet {
-    /// An outlet that is taken to be up.
-    pub fn new(name: &str, relay: Relay, connections: u16) -> Self {
-        Self { name: name.to_owned(), relay, connections, down: AtomicBool::new(false) }
-    }
-
-    // Said once, not by each connection at each try.
-    fn is_down(&self, why: &str) {
-        if !self.down.swap(true, Ordering::Relaxed) {
-            tracing::error!(relay = self.name, "{why}: it is tried again until it answers");
-        }
-    }
-
-    fn is_up(&self) {
-        if self.down.swap(false, Ordering::Relaxed) {
-            tracing::info!(relay = self.name, "the relay answers again");
-        }
-    }
 }
 
 /// Wakes the feeder, from jobs and tests: "look, something may be due".
@@ -131,6 +108,8 @@ pub async fn check_clocks(setup: &Setup, conn: &mut PgConnection) -> Result<(), 
 
 /// How long hand-overs under way may take when the worker is told to end.
 const DRAIN: Duration = Duration::from_secs(15);
+/// How long the pace's permits may take to be given back.
+const GIVE_BACK: Duration = Duration::from_secs(2);
 /// How long their results may take to be written after that.
 const WRITE_OUT: Duration = Duration::from_secs(8);
 
@@ -138,23 +117,29 @@ const WRITE_OUT: Duration = Duration::from_secs(8);
 pub async fn run(setup: Arc<Setup>, bell: Bell, mut stop: watch::Receiver<bool>) -> Result<(), PumpError> {
     let worker = lease::enter(&setup).await?;
     let lease = lease::Lease::new(worker, setup.delivery.lease);
-    let hungry = Arc::new(AtomicBool::new(false));
+    setup.pace.begin(worker);
+    let (hungry, recorded) = (Arc::new(AtomicBool::new(false)), Bell::default());
+    let pressure = pressure::Pressure::new(usize::from(setup.delivery.claim), setup.delivery.slow_database);
     // Ends the feeder and the connections; the scribe and the lease outlive them, to write what they leave.
     let (halt, halted) = watch::channel(false);
 
-    let (scribe, mut scribing) = scribe::start(setup.clone(), lease.clone(), bell.clone(), hungry.clone());
+    let surroundings = scribe::Surroundings { bell: recorded.clone(), hungry: hungry.clone(), pressure: pressure.clone() };
+    let (scribe, mut scribing) = scribe::start(setup.clone(), lease.clone(), surroundings);
     let mut keeping = tokio::spawn(lease::keep(setup.clone(), lease.clone()));
-    let (stock, taking) = mpsc::channel(usize::from(setup.delivery.claim));
-    let taking = Arc::new(tokio::sync::Mutex::new(taking));
+    let room = Arc::new(Notify::new());
+    let router = router::Router::new(&setup.outlets, setup.delivery.claim, &room);
     let letters = Arc::new(letter::Letters::new(setup.clone()));
     let mut parts: JoinSet<()> = JoinSet::new();
-    parts.spawn(feeder::run(setup.clone(), lease.clone(), stock, bell, hungry, halted.clone()));
-    for outlet in &setup.outlets {
-        for _ in 0..outlet.connections {
-            parts.spawn(connection::run(setup.clone(), outlet.clone(), letters.clone(), taking.clone(), scribe.clone(), halted.clone()));
+    let pacing = tokio::spawn(pacing::keep(setup.clone(), halted.clone()));
+    for lane in router.lanes() {
+        for number in 0..lane.outlet.connections {
+            parts.spawn(connection::run(setup.clone(), lane.clone(), number, letters.clone(), scribe.clone(), halted.clone()));
         }
     }
-    drop(scribe);
+    let setup_of_feeder = setup.clone();
+    let feeder =
+        feeder::Feeder { setup: setup_of_feeder, lease: lease.clone(), router, scribe, pressure, room, bell, recorded, hungry, halted };
+    parts.spawn(feeder::run(feeder));
 
     let ended = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(()),
@@ -174,6 +159,8 @@ pub async fn run(setup: Arc<Setup>, bell: Bell, mut stop: watch::Receiver<bool>)
         tracing::error!("the database did not take the last results: their deliveries become unconfirmed");
     }
     keeping.abort();
+    // It gives back what was not used; without that the next workers have a little less today.
+    let _ = tokio::time::timeout(GIVE_BACK, pacing).await;
     lease::leave(&setup, worker).await;
     ended
 }

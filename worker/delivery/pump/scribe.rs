@@ -9,8 +9,10 @@ use super::{
         ledger::mark::{self, Mark, Record},
     },
     Bell, Setup,
+    failures::Failures,
     lease::Lease,
     line::{Line, within},
+    pressure::Pressure,
 };
 use crate::base::outage::Outlook;
 use std::{
@@ -65,16 +67,27 @@ impl Scribe {
 }
 
 /// Starts the scribe; it ends when every [`Scribe`] is dropped and all is written.
-pub(super) fn start(setup: Arc<Setup>, lease: Lease, bell: Bell, hungry: Arc<AtomicBool>) -> (Scribe, JoinHandle<()>) {
+pub(super) fn start(setup: Arc<Setup>, lease: Lease, around: Surroundings) -> (Scribe, JoinHandle<()>) {
     let (requests, inbox) = mpsc::channel(AT_ONCE);
-    (Scribe(requests), tokio::spawn(run(setup, lease, inbox, bell, hungry)))
+    (Scribe(requests), tokio::spawn(run(setup, lease, inbox, around)))
 }
 
-async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>, bell: Bell, hungry: Arc<AtomicBool>) {
+/// What the scribe tells, and whom.
+pub(super) struct Surroundings {
+    /// Rings when results were recorded,
+    pub(super) bell: Bell,
+    /// and somebody waits for that.
+    pub(super) hungry: Arc<AtomicBool>,
+    /// How long commits take.
+    pub(super) pressure: Pressure,
+}
+
+async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>, around: Surroundings) {
     let mut line = Line::new();
     let mut outlook = setup.db.outage.outlook();
+    let mut failures = Failures::new(setup.delivery.failure_rate);
     let mut batch = Vec::with_capacity(AT_ONCE);
-    while inbox.recv_many(&mut batch, AT_ONCE).await > 0 {
+    while inbox.recv_many(&mut batch, around.pressure.of(AT_ONCE)).await > 0 {
         let mut records = Vec::new();
         let mut marks = Vec::new();
         let mut answers = Vec::new();
@@ -85,8 +98,10 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
                 answers.push((mark, answer));
             }
         }
+        records.iter_mut().for_each(|record| failures.look(record));
         let began = Instant::now();
         let marked = write(&setup, &lease, &mut line, &mut outlook, &records, &marks).await;
+        around.pressure.took(began.elapsed());
         let begin_body_before = began + lease.body_begins_within();
         let mut unheard = Vec::new();
         for (mark, answer) in answers {
@@ -99,8 +114,8 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
         if try_take_back(&setup, &lease, &mut line, &unheard).await.is_err() {
             settle_later(&setup, &lease, &mut line, &mut outlook, &[], &unheard).await;
         }
-        if !records.is_empty() && hungry.load(Ordering::Acquire) {
-            bell.ring();
+        if !records.is_empty() && around.hungry.load(Ordering::Acquire) {
+            around.bell.ring();
         }
     }
 }

@@ -15,7 +15,11 @@ use super::{
     table,
 };
 use handlebars::Handlebars;
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    panic::resume_unwind,
+    thread,
+};
 
 const SERIF: &str = "Charter, 'Iowan Old Style', 'Palatino Linotype', Palatino, Georgia, 'Times New Roman', serif";
 const SANS: &str = "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
@@ -30,19 +34,38 @@ pub(super) struct Registries {
     pub(super) plain: Handlebars<'static>,
 }
 
-/// Compiles everything for `site`; every fault is named, not only the first.
+/// The parsers go down with what nests, as far as `scan` and `markup` let them: a quarter of it is enough, unoptimised too.
+pub(super) const STACK: usize = 64 << 20;
+
+/// Compiles everything for `site`, on a stack that no template can use up; every fault is named, not only the first.
 pub(super) fn compile(site: &Site, files: &Files) -> Result<Registries, Faults> {
+    deep(|| compile_here(site, files))?
+}
+
+/// Does what goes down on the stack, on one that is deep enough.
+pub(super) fn deep<T: Send>(doing: impl FnOnce() -> T + Send) -> Result<T, TemplateError> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("templates".to_owned()).stack_size(STACK).spawn_scoped(scope, doing);
+        let thread = thread.map_err(|e| TemplateError::NoThread { stack: STACK, why: e.to_string() })?;
+        Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+fn compile_here(site: &Site, files: &Files) -> Result<Registries, Faults> {
     let mut made = Registries { html: table::registry(), plain: table::plain_registry() };
     made.html.register_escape_fn(super::escape_html);
     let mut faults: Vec<TemplateError> = files.parts().flat_map(|(part, text)| read(&mut made, site, files, part, text)).collect();
     if faults.is_empty() {
         for (name, part, direction) in bodies() {
-            faults.extend(register_body(&mut made.html, site, files, (&name, &part), direction).err());
+            faults.extend(register_body(&mut made.html, site, files, (&name, &part), direction).err().into_iter().flatten());
         }
     }
     if faults.is_empty() {
         faults = too_much(&made, files);
     }
+    // What is compiled for both directions of writing is at fault twice.
+    let mut said = HashSet::new();
+    faults.retain(|fault| said.insert(fault.to_string()));
     if faults.is_empty() { Ok(made) } else { Err(Faults(faults)) }
 }
 
@@ -102,10 +125,12 @@ fn register_body(
     files: &Files,
     (file, name): (&str, &str),
     direction: Direction,
-) -> Result<(), TemplateError> {
-    let body = mjml::to_html(files, file, direction, site)?;
-    html.register_template_string(name, body)
-        .map_err(|e| TemplateError::Syntax { at: files.place(file, None), why: e.reason().to_string() })
+) -> Result<(), Vec<TemplateError>> {
+    let body = mjml::to_html(files, file, direction, site).map_err(|fault| vec![fault])?;
+    // Judged once more: what the compiler left out may have stood between two braces.
+    let faults = |faults: Vec<TemplateError>| faults.into_iter().map(TemplateError::of_made).collect::<Vec<_>>();
+    html.register_template(name, shape::read(files, file, &body).map_err(faults)?);
+    Ok(())
 }
 
 fn too_much(made: &Registries, files: &Files) -> Vec<TemplateError> {

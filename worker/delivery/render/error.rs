@@ -40,12 +40,16 @@ pub enum TemplateError {
         file: String,
     },
     /// The handlebars do not parse.
-    #[error("{at} does not parse: {why}")]
+    #[error(
+        "{at}: `{found}` cannot be read from column {column} on: write {{{{field}}}}, {{{{#if field}}}}…{{{{else}}}}…{{{{/if}}}}, {{{{#each list}}}}…{{{{/each}}}} or {{{{> part}}}}, texts in quotes"
+    )]
     Syntax {
         /// Where.
         at: Place,
-        /// What the parser said.
-        why: String,
+        /// The column, the first is 1.
+        column: usize,
+        /// What stands there.
+        found: String,
     },
     /// The MJML does not compile.
     #[error("{at} does not compile: {why}")]
@@ -63,6 +67,14 @@ pub enum TemplateError {
         /// What it is, and what may be used.
         what: String,
     },
+    /// There is no room to compile them.
+    #[error("the templates cannot be compiled, no thread of {} MB can be had: {why}", .stack >> 20)]
+    NoThread {
+        /// The stack that it would have, in bytes.
+        stack: usize,
+        /// What the system said.
+        why: String,
+    },
     /// Filling it would take more work than any mail needs.
     #[error("{at} would take too much work: {why}")]
     Endless {
@@ -77,6 +89,16 @@ pub enum TemplateError {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Faults(pub Vec<TemplateError>);
+
+impl TemplateError {
+    /// About what was made of a file: the lines are none of its own.
+    pub(super) fn of_made(mut self) -> Self {
+        if let Self::Syntax { at, .. } | Self::Refused { at, .. } = &mut self {
+            at.line = None;
+        }
+        self
+    }
+}
 
 impl From<TemplateError> for Faults {
     fn from(fault: TemplateError) -> Self {

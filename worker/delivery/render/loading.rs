@@ -3,7 +3,7 @@
 //!
 //! Pure; `markup` asks it of templates as they are written, `check` of finished mails.
 
-use super::shape;
+use super::scan;
 
 /// Attributes that load something.
 const LOADING: [&str; 9] = ["src", "srcset", "background", "background-url", "poster", "ping", "action", "formaction", "data"];
@@ -133,7 +133,7 @@ pub(super) fn without_placeholders(text: &str) -> String {
             out.push_str("{{");
             continue;
         }
-        let Some(length) = shape::tag_length(after) else {
+        let Some(length) = scan::tag_length(after) else {
             out.push_str("{{");
             break;
         };

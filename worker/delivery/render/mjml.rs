@@ -16,9 +16,16 @@ const MAX_COMPILED: usize = 256 * 1024;
 pub(super) fn to_html(files: &Files, part: &str, direction: Direction, site: &Site) -> Result<String, TemplateError> {
     let whole = assemble(files, part, direction, site)?;
     let failed = |span: Option<Span>, why: String| TemplateError::Mjml { at: whole.place(files, part, span), why };
-    let parsed = mrml::parse_with_options(&whole.text, &ParserOptions::default()).map_err(|e| failed(span(&e), said(&e)))?;
+    let parsed = mrml::parse_with_options(&whole.text, &ParserOptions::default());
+    let parsed = parsed.map_err(|e| failed(span(&e).or_else(|| stop(&whole.text, &e)), said(&e)))?;
     if let Some(warning) = parsed.warnings.first() {
-        return Err(failed(Some(warning.span), warning.kind.to_string()));
+        let why = match warning.kind.as_str() {
+            "unexpected-attribute" => {
+                "the element has an attribute that MJML does not know there: take it away, or correct its name".to_owned()
+            }
+            _ => warning.kind.to_string(),
+        };
+        return Err(failed(Some(warning.span), why));
     }
     // No font is ever loaded from anywhere: mrml's own list names a foreign host.
     let options = RenderOptions { disable_comments: true, social_icon_origin: None, fonts: Default::default() };
@@ -96,6 +103,15 @@ fn span(error: &Error) -> Option<Span> {
     }
 }
 
+// Where the reader of markup stopped: it says so in words alone, "invalid attribute at 5:12 cause …".
+fn stop(text: &str, error: &Error) -> Option<Span> {
+    let Error::ParserError { source, .. } = error else { return None };
+    let words = source.to_string();
+    let (row, _) = words.split(" at ").nth(1)?.split(' ').next()?.split_once(':')?;
+    let start = text.split_inclusive('\n').take(row.parse::<usize>().ok()?.checked_sub(1)?).map(str::len).sum();
+    Some(Span { start, end: start })
+}
+
 // Without its own position, which counts in the text that was put together.
 fn said(error: &Error) -> String {
     match error {
@@ -104,7 +120,11 @@ fn said(error: &Error) -> String {
         Error::MissingAttribute { name, .. } => format!("the attribute `{name}` is missing"),
         Error::InvalidAttribute { .. } => "an attribute is wrong".to_owned(),
         Error::EndOfStream { .. } => "it ends too soon: is an element not closed?".to_owned(),
-        Error::ParserError { source, .. } => source.to_string(),
+        Error::ParserError { source, .. } => {
+            let words = source.to_string();
+            let thing = words.strip_prefix("invalid ").and_then(|words| words.split(" at ").next()).unwrap_or("markup");
+            format!("the {thing} cannot be read: write attributes as name=\"value\", and close every element that is opened")
+        }
         other => other.to_string(),
     }
 }

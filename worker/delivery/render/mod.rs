@@ -23,6 +23,7 @@ mod notices;
 mod palette;
 mod reading;
 pub mod samples;
+mod scan;
 mod shape;
 mod table;
 mod wrap;

@@ -38,6 +38,8 @@ pub struct Mail {
     pub button_url: Option<&'static str>,
 }
 
+/// Where the links of the samples begin.
+pub const SITE_URL: &str = "https://letters.example.org";
 /// The preferences of nobody.
 pub const PREFERENCES_URL: &str = "https://letters.example.org/preferences/b2YtYS1wZXJzb24tb2Ytc2FtcGxlcw";
 /// The way out of nobody.
@@ -75,19 +77,33 @@ impl Mail {
     pub fn findings(&self, templates: &Templates) -> Vec<String> {
         match &self.rendered {
             Ok(rendered) => check::findings(rendered, &self.wanted(templates.site())),
-            Err(error) => vec![match templates.place_of(error) {
-                Some(place) => format!("{place}: {error}"),
-                None => error.to_string(),
+            Err(error) => vec![match (templates.place_of(error), error) {
+                (Some(place), RenderError::MissingField { field, .. }) => {
+                    format!("{place}: the field `{field}` is none that this mail has; the built-in file shows those that it has")
+                }
+                (Some(place), _) => format!("{place}: {error}"),
+                (None, _) => error.to_string(),
             }],
         }
     }
 }
 
-/// What is wrong with the mails that `templates` make of the samples; empty when all is well.
+/// What is wrong with the mails that `templates` make of the samples, each thing once; empty when all is well.
 pub fn findings(templates: &Templates) -> Vec<String> {
-    let mails = mails(templates);
-    let each = mails.iter().flat_map(|mail| mail.findings(templates).into_iter().map(move |found| (mail, found)));
-    each.map(|(mail, found)| format!("{}, {}: {found}", mail.template, mail.sample)).collect()
+    let mut found: Vec<(String, String, usize)> = Vec::new();
+    for mail in mails(templates) {
+        for finding in mail.findings(templates) {
+            match found.iter_mut().find(|(known, ..)| *known == finding) {
+                Some((.., others)) => *others += 1,
+                None => found.push((finding, format!("{}, {}", mail.template, mail.sample), 0)),
+            }
+        }
+    }
+    let line = |(finding, mail, others): (String, String, usize)| match others {
+        0 => format!("{mail}: {finding}"),
+        others => format!("{mail}, and {others} more: {finding}"),
+    };
+    found.into_iter().map(line).collect()
 }
 
 fn tip_mail(templates: &Templates, sample: &Sample) -> Mail {

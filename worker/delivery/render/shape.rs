@@ -1,19 +1,26 @@
 //! What a template may say: fields, `if`, `unless`, `each`, `wrap` in text, and parts of the layout by name. All else is refused
 //! here, with its line, before anything is rendered.
 //!
-//! `read` first looks at how deep the blocks are, because the parser goes down with them on the stack. Called by `compile`.
+//! `read` first has the text scanned for how deep the blocks are, because the parser goes down with them on the stack, and then judges
+//! what the parser made of it. Called by `compile`.
 
-use super::{error::TemplateError, files::Files};
+use super::{
+    error::TemplateError,
+    files::Files,
+    scan::{self, MAX_DEPTH},
+};
 use handlebars::{
     Template,
     template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement},
 };
-
-/// How deep blocks may stand in each other; each further branch of an `else if` counts as one deeper.
-const MAX_DEPTH: usize = 24;
+use serde_json::Value;
+use std::panic::catch_unwind;
 
 /// Values that a part may be given.
 const MAX_VALUES: usize = 4;
+
+/// So much of a tag is shown.
+const LONGEST_TAG: usize = 60;
 
 /// What holds the fields of a mail: no list, and more than one field.
 const OBJECTS: [&str; 2] = ["site", "tip"];
@@ -46,98 +53,38 @@ impl Kind {
 
 /// Parses `text`, the settled text of `part`, and refuses what no template may use; every fault is named.
 pub(super) fn read(files: &Files, part: &str, text: &str) -> Result<Template, Vec<TemplateError>> {
-    if let Err((line, what)) = scan(text) {
-        return Err(vec![TemplateError::Refused { at: files.place(part, Some(line)), what: what.to_owned() }]);
+    if let Err((line, what)) = scan::scan(text) {
+        return Err(vec![TemplateError::Refused { at: files.place(part, Some(line)), what }]);
     }
-    let template = Template::compile_with_name(text, part.to_owned()).map_err(|e| {
-        let at = files.place(part, e.pos().map(|(line, _)| line));
-        vec![TemplateError::Syntax { at, why: e.reason().to_string() }]
-    })?;
-    let mut rules = Rules { files, part, kind: Kind::of(part), in_list: false, faults: Vec::new() };
+    let template = parse(files, part, text).map_err(|fault| vec![fault])?;
+    let mut rules = Rules { files, part, kind: Kind::of(part), in_list: false, depth: 0, faults: Vec::new() };
     rules.look_at(&template);
     if rules.faults.is_empty() { Ok(template) } else { Err(rules.faults) }
 }
 
-// How deep blocks stand, told from the text alone; the line and what is wrong. Comments are passed over as the parser does, and
-// what is escaped opens and closes nothing for it, but here still opens: too deep is the only mistake that would cost anything.
-fn scan(text: &str) -> Result<(), (usize, &'static str)> {
-    let mut open: Vec<usize> = Vec::new();
-    let mut at = 0;
-    while let Some(found) = text[at..].find("{{") {
-        let start = at + found;
-        let here = |what| (line_of(text, start), what);
-        let rest = &text[start + 2..];
-        if rest.starts_with("{{") {
-            return Err(here("`{{{{` is no part of templates: write {{field}}"));
-        }
-        at = start + 2 + tag_length(rest).ok_or(here("`{{` is not closed: write `}}` on the same line"))?;
-        let tag = rest[..at - start - 2].trim_start_matches('{').trim_start_matches('~').trim_start();
-        if tag.starts_with('!') {
-            continue;
-        }
-        if holds_a_call(tag) {
-            return Err(here("`(`, `[` and `{` stand for nothing in templates: write plain fields such as site.name"));
-        }
-        let escaped = text[..start].ends_with('\\');
-        match tag.as_bytes().first() {
-            Some(b'#') => open.push(1),
-            Some(b'/') if !escaped => drop(open.pop()),
-            _ if goes_on(tag) => match open.last_mut() {
-                Some(deep) => *deep += 1,
-                None => return Err(here("an `else` stands outside of every block")),
-            },
-            _ => {}
-        }
-        if open.iter().sum::<usize>() > MAX_DEPTH {
-            return Err(here("blocks stand too deep in each other: 24 are enough"));
-        }
+// The parser counts on things that `scan` and its own grammar let pass, and panics when it is wrong.
+fn parse(files: &Files, part: &str, text: &str) -> Result<Template, TemplateError> {
+    let refused = |what: &str| TemplateError::Refused { at: files.place(part, None), what: what.to_owned() };
+    match catch_unwind(|| Template::compile_with_name(text, part.to_owned())) {
+        Ok(Ok(template)) => Ok(template),
+        Ok(Err(error)) => match error.pos() {
+            Some((line, column)) => {
+                Err(TemplateError::Syntax { at: files.place(part, Some(line)), column, found: found(text, line, column) })
+            }
+            None => Err(refused("a value cannot be read: a field is given by its name, a text in quotes")),
+        },
+        Err(_) => Err(refused("the parser gave up on it: see how its `else` and its blocks stand in each other")),
     }
-    Ok(())
 }
 
-/// Up to and with the end of a tag whose `{{` is before `rest`; a `}}` within quotes does not end it. A comment ends as it says.
-pub(super) fn tag_length(rest: &str) -> Option<usize> {
-    if rest.starts_with("!--") {
-        return rest.find("--}}").map(|end| end + 4);
-    }
-    if rest.starts_with('!') {
-        return rest.find("}}").map(|end| end + 2);
-    }
-    let mut quote = None;
-    for (at, c) in rest.char_indices() {
-        match (quote, c) {
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '}') if rest[at..].starts_with("}}") => return Some(at + 2),
-            (Some(open), c) if open == c => quote = None,
-            _ => {}
-        }
-    }
-    None
-}
-
-fn holds_a_call(tag: &str) -> bool {
-    let mut quote = None;
-    tag.chars().any(|c| match (quote, c) {
-        (None, '"' | '\'') => {
-            quote = Some(c);
-            false
-        }
-        (Some(open), c) => {
-            quote = (open != c).then_some(open);
-            false
-        }
-        (None, c) => matches!(c, '(' | '[' | '{'),
-    })
-}
-
-// `else if …`, which the parser puts one deeper than the branch before.
-fn goes_on(tag: &str) -> bool {
-    let after = tag.strip_prefix("else").or_else(|| tag.strip_prefix('^'));
-    after.is_some_and(|after| after.trim_start().starts_with(|c: char| c.is_alphanumeric()))
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    text[..at].matches('\n').count() + 1
+// The tag in which the parser went no further, or what stands there.
+fn found(text: &str, line: usize, column: usize) -> String {
+    let before: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let stop = text[before..].char_indices().nth(column - 1).map_or(text.len(), |(at, _)| before + at);
+    let start = text[..stop].rfind("{{").filter(|start| !text[*start..stop].contains("}}")).unwrap_or(stop);
+    let tag = &text[start..];
+    let whole = tag.find("}}").map_or(tag, |end| &tag[..end + 2]);
+    whole.lines().next().unwrap_or_default().chars().take(LONGEST_TAG).collect()
 }
 
 struct Rules<'a> {
@@ -146,11 +93,22 @@ struct Rules<'a> {
     kind: Kind,
     /// Whether `this` is an item of a list that the template names.
     in_list: bool,
+    depth: usize,
     faults: Vec<TemplateError>,
 }
 
 impl Rules<'_> {
     fn look_at(&mut self, template: &Template) {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH + 1 {
+            self.refuse(1, &format!("blocks stand too deep in each other: {MAX_DEPTH} are enough"));
+        } else {
+            self.look_at_elements(template);
+        }
+        self.depth -= 1;
+    }
+
+    fn look_at_elements(&mut self, template: &Template) {
         for (element, line) in elements(template) {
             match element {
                 TemplateElement::RawString(_) | TemplateElement::Comment(_) => {}
@@ -179,6 +137,12 @@ impl Rules<'_> {
     }
 
     fn look_at_path(&mut self, value: &Parameter, line: usize) {
+        if !matches!(
+            value,
+            Parameter::Name(_) | Parameter::Path(_) | Parameter::Literal(Value::String(_) | Value::Number(_) | Value::Bool(_))
+        ) {
+            return self.refuse(line, "a value is a field, or a text in quotes, and nothing else");
+        }
         if let Some(why) = value.as_name().and_then(|path| unnamed(path, self.in_list)) {
             self.refuse(line, &why);
         }

@@ -96,6 +96,28 @@ fn an_enhanced_code_is_read_only_where_it_is_sound() {
 }
 
 #[test]
+fn a_temporary_refusal_is_the_relays_own_or_about_one_recipient() {
+    for (phase, line, own) in [
+        (Mail, "452 4.3.1 no space left", true),
+        (Mail, "450 4.7.1 too many mails from you", true),
+        (Rcpt, "450 4.2.0 greylisted", false),
+        (Rcpt, "451 4.7.1 greylisted", false),
+        (Rcpt, "452 4.2.2 mailbox full", false),
+        (Rcpt, "451 4.3.0 later", false),
+        (Rcpt, "451 later", false),
+        (Rcpt, "452 4.3.1 no space left", true),
+        (Rcpt, "451 4.3.2 takes nothing now", true),
+        (Data, "451 later", true),
+        (Body, "452 4.3.1 no space left", true),
+        (Body, "451 4.7.1 greylisted", false),
+        (Body, "452 4.2.2 mailbox full", false),
+        (Body, "451 later", true),
+    ] {
+        assert_eq!(is_about_the_relay(phase, &recorded_without_recipient(&reply(line))), own, "{phase:?}: {line}");
+    }
+}
+
+#[test]
 fn the_recipient_is_blanked_in_every_spelling() {
     let blank = |to: &str, text: &str| recorded(&Reply { code: 550, text: text.to_owned() }, &address(to)).text;
     let to = "Jane.Doe+tips@Example.org";

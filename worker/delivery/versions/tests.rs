@@ -32,6 +32,18 @@ fn a_change_is_taken_up_once_the_folder_rests() {
 }
 
 #[test]
+fn what_stands_there_when_an_edition_begins_is_taken_up_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "One: {{tip.subject}}");
+    let versions = versions(folder.path());
+    assert_eq!(versions.look_now(), Change::None);
+    write(folder.path(), "Two, and more: {{tip.subject}}");
+    assert_eq!([versions.look_now(), versions.look_now()], [Change::Taken, Change::None]);
+    write(folder.path(), "{{#if");
+    assert_eq!([versions.look_now(), versions.look_now()], [Change::Refused, Change::None]);
+}
+
+#[test]
 fn a_change_that_makes_no_sound_mails_is_refused_once_and_the_version_before_stays() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "One: {{tip.subject}}");
@@ -62,4 +74,13 @@ fn a_start_with_templates_that_cannot_be_used_is_refused_by_file_and_line() {
         let error = Versions::load(site(), Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains(&format!("weekly_tip/{place}")), "{error}");
     }
+}
+
+#[test]
+fn a_setting_that_every_mail_needs_is_missed_once_and_not_for_each_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site { postal_address: String::new(), ..samples::site().unwrap() };
+    let Err(VersionError::Findings(found)) = Versions::load(site, Some(folder.path())) else { panic!("findings are expected") };
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains(" more: the postal address") && found[0].contains("site.postal_address"), "{found:?}");
 }

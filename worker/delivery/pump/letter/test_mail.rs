@@ -13,16 +13,22 @@ impl Letters {
     /// The mail of a test delivery, unsigned.
     pub(super) async fn test(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
         let to = EmailAddress::parse(&claimed.address).context("the address of this test is none")?;
-        let conn = &mut *self.setup.db.pool.acquire().await?;
-        // A stop since it was queued: whoever claims it knows addresses by their subscribers alone, and a test has none.
-        if suppression::history(conn, &self.setup.keyring, &to).await?.iter().any(|s| s.lifted.is_none()) {
-            return Err(anyhow::anyhow!("the address said stop").into());
-        }
-        let name = match frozen(claimed, "as") {
-            Some(subscriber) => contents::name(conn, subscriber).await?,
-            None => None,
-        };
+        let name = self.asked_anew(claimed, &to).await?;
         let claimed = Claimed { name, ..claimed.clone() };
         Ok(self.draft(&claimed, &self.shared(&claimed).await?)?.letter)
+    }
+
+    // On a connection that is given back before what mails share is read on another: of one alone both can be had.
+    async fn asked_anew(&self, claimed: &Claimed, to: &EmailAddress) -> Result<Option<String>, LetterError> {
+        let conn = &mut *self.setup.db.pool.acquire().await?;
+        // A stop since it was queued: whoever claims it knows addresses by their subscribers alone, and a test has none. One that comes
+        // after this ends the delivery, and its mark is refused.
+        if suppression::stopped(conn, &self.setup.keyring, to, claimed.topic_id).await?.is_some() {
+            return Err(anyhow::anyhow!("the address said stop").into());
+        }
+        Ok(match frozen(claimed, "as") {
+            Some(subscriber) => contents::name(conn, subscriber).await?,
+            None => None,
+        })
     }
 }

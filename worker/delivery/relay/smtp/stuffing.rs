@@ -5,23 +5,36 @@
 /// A lone CR or LF becomes a line break, so that no server can see an end of the mail where we see none.
 pub(super) fn stuffed(message: &[u8]) -> Option<String> {
     let message = std::str::from_utf8(message).ok()?;
+    match has_whole_lines(message.as_bytes()) && !message.starts_with('.') && !message.contains("\n.") {
+        true => Some([message, ".\r\n"].concat()),
+        false => Some(line_by_line(message)),
+    }
+}
+
+fn line_by_line(message: &str) -> String {
     let mut out = String::with_capacity(message.len() + message.len() / 64 + 8);
     for line in message.split_terminator('\n') {
         for piece in line.strip_suffix('\r').unwrap_or(line).split('\r') {
             if piece.starts_with('.') {
                 out.push('.');
             }
-            out.push_str(piece);
-            out.push_str("\r\n");
+            out.extend([piece, "\r\n"]);
         }
     }
     out.push_str(".\r\n");
-    Some(out)
+    out
+}
+
+// Whether each CR has its LF, each LF its CR, and the last line its end. As good as every mail: it is checked without a branch.
+fn has_whole_lines(message: &[u8]) -> bool {
+    let pairs = message.iter().zip(message.get(1..).unwrap_or_default());
+    let whole = pairs.fold(true, |whole, (a, b)| whole & ((*a == b'\r') == (*b == b'\n')));
+    whole && !message.starts_with(b"\n") && message.ends_with(b"\r\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::stuffed;
+    use super::{line_by_line, stuffed};
     use proptest::prelude::*;
 
     #[test]
@@ -47,6 +60,11 @@ mod tests {
             let lines = format!("\r\n{body}");
             prop_assert!(!lines.contains("\r\n.\r\n"));
             prop_assert!(!body.replace("\r\n", "").contains(['\r', '\n']));
+        }
+
+        #[test]
+        fn whole_messages_are_stuffed_as_line_by_line(message in "([.a]{0,3}(\r\n|\r|\n)?){0,6}") {
+            prop_assert_eq!(stuffed(message.as_bytes()).unwrap(), line_by_line(&message));
         }
     }
 }
