@@ -64,7 +64,7 @@ pub async fn check_for(
 ) -> anyhow::Result<bool> {
     let mut tx = conn.begin().await?;
     let portion = match store::mine(&mut tx, edition_id).await? {
-        true => store::portion(&mut tx, edition_id).await?,
+        true => store::portion(&mut tx, edition_id, now).await?,
         false => None,
     };
     let Some(mut portion) = portion else {

@@ -39,8 +39,11 @@ pub(super) async fn mine(conn: &mut PgConnection, edition_id: i64) -> sqlx::Resu
     .await
 }
 
+/// What a stop skipped may come back so long, by `people::stop`'s undo; an hour is more than that, and than clocks are apart.
+const COMES_BACK: SignedDuration = SignedDuration::from_hours(1);
+
 /// The next portion; none when there is nothing to look at now.
-pub(super) async fn portion(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<Portion>> {
+pub(super) async fn portion(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Option<Portion>> {
     // Whoever writes deliveries of an edition holds its row before it draws their ids: under the row all ids that are lower are in
     // sight. The lock goes with the savepoint, before the mails are made.
     let mut held = conn.begin().await?;
@@ -50,7 +53,7 @@ pub(super) async fn portion(conn: &mut PgConnection, edition_id: i64) -> sqlx::R
         edition_id
     );
     let Some(edition) = edition.fetch_optional(&mut *held).await? else { return Ok(None) };
-    let mut mails = unseen(&mut held, edition_id, edition.period, edition.checked_up_to).await?;
+    let mut mails = unseen(&mut held, edition_id, edition.period, edition.checked_up_to, now).await?;
     held.rollback().await?;
     let (found, last) = (mails.len() as i64, mails.last().map_or(edition.checked_up_to, |mail| mail.key.id));
     mails.iter_mut().for_each(|mail| mail.template_version.clone_from(&edition.template_version));
@@ -63,7 +66,13 @@ pub(super) async fn portion(conn: &mut PgConnection, edition_id: i64) -> sqlx::R
 
 // The mails of an edition that are to be sent, or would be if she took back that she left (in the words of `people::stop`'s undo), after
 // a delivery, in the order of their ids; without address if she was erased.
-async fn unseen(conn: &mut PgConnection, edition_id: i64, period: chrono::NaiveDate, after: i64) -> sqlx::Result<Vec<Claimed>> {
+async fn unseen(
+    conn: &mut PgConnection,
+    edition_id: i64,
+    period: chrono::NaiveDate,
+    after: i64,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Claimed>> {
     // By the primary key: the other index has them in another order, and would be sorted whole for each portion.
     sqlx::raw_sql("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL plan_cache_mode = force_custom_plan")
         .execute(&mut *conn)
@@ -72,12 +81,14 @@ async fn unseen(conn: &mut PgConnection, edition_id: i64, period: chrono::NaiveD
         "SELECT d.id, d.subscriber_id, d.topic_id, d.tip_revision_id, d.template, d.context, d.due_at, s.address, s.name
         FROM deliveries d LEFT JOIN subscribers s ON s.id = d.subscriber_id
         WHERE d.period = $1 AND d.edition_id = $2 AND d.id > $3
-            AND (d.ready_at IS NOT NULL OR (d.state = 'skipped' AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all')))
+            AND (d.ready_at IS NOT NULL
+                OR (d.state = 'skipped' AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all') AND d.finished_at > $5))
         ORDER BY d.id LIMIT $4",
         period,
         edition_id,
         after,
-        PORTION
+        PORTION,
+        to_db(now - COMES_BACK)
     )
     .fetch_all(conn)
     .await?;
@@ -139,7 +150,8 @@ pub(super) async fn advance(
             cleared_up_to = CASE WHEN edition_blocked($1) THEN 0 ELSE $2::bigint END,
             checked_at = CASE WHEN $4 AND NOT EXISTS (
                 SELECT FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.id > $2::bigint
-                    AND (d.ready_at IS NOT NULL OR (d.state = 'skipped' AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all'))))
+                    AND (d.ready_at IS NOT NULL
+                        OR (d.state = 'skipped' AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all') AND d.finished_at > $8)))
                 THEN $5::timestamptz END
         -- A check that began anew may stand where this one stood: an operator's word tells them apart.
         WHERE id = $1 AND state IN ('planning', 'scheduled', 'running') AND checked_at IS NULL
@@ -151,7 +163,8 @@ pub(super) async fn advance(
         portion.is_last,
         to_db(now),
         portion.after,
-        portion.anew_at
+        portion.anew_at,
+        to_db(now - COMES_BACK)
     )
     .fetch_optional(conn)
     .await

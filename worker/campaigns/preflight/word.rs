@@ -23,6 +23,11 @@ pub async fn accept(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
     if campaign.state == CampaignState::Paused {
         return Err(refused(&campaign, "resume it first: `tidings campaign resume`"));
     }
+    if unmade(&mut tx, campaign.id).await? {
+        let why = "not one mail of its held edition could be made where it was checked, so none was looked at: `tidings campaign release` has a \
+            worker check it that can use its templates";
+        return Err(refused(&campaign, why));
+    }
     let accepted = sqlx::query_scalar!(
         "UPDATE editions SET state = resume_to, resume_to = NULL, reason = NULL, anew_at = $2, accepted_at = $2, cleared_up_to = checked_up_to
         WHERE campaign_id = $1 AND state = 'held' AND edition_blocked(id) RETURNING occurrence",
@@ -39,6 +44,17 @@ pub async fn accept(conn: &mut PgConnection, name: &str, now: Timestamp) -> Resu
     wake::enqueue(&mut tx, &Job::Send).await?;
     tx.commit().await?;
     Ok(accepted)
+}
+
+// Whether mails were passed over because a binary cannot use their templates: what nobody looked at is not to be accepted.
+async fn unmade(conn: &mut PgConnection, campaign_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM preflight_findings f JOIN editions e ON e.id = f.edition_id
+            WHERE e.campaign_id = $1 AND e.state = 'held' AND f.kind = 'templates') AS "unmade!""#,
+        campaign_id
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Has the editions of a campaign that findings hold checked anew, planned anew if nothing of them was tried; gives their occurrences.
