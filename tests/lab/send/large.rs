@@ -17,8 +17,8 @@ use crate::{
 const CONNECTIONS: usize = 50;
 const MILLION: i64 = 1_000_000;
 const HUNDREDTH: i64 = 10_000;
-/// A large edition is sent so far; then its processor time for each mail is known.
-const ENOUGH: i64 = 30_000;
+/// A large edition is sent so long; then its processor time for each mail is known.
+const ENOUGH: Duration = Duration::from_secs(8);
 
 /// Measures them; of what takes a minute each, three rounds are enough.
 pub(crate) async fn measure(ground: &Ground, rounds: usize) -> anyhow::Result<Vec<Row>> {
@@ -35,9 +35,9 @@ pub(crate) async fn measure(ground: &Ground, rounds: usize) -> anyhow::Result<Ve
         linear.push(million / (10.0 * small));
         let hundredth = ground.field(HUNDREDTH).await?;
         hundredth.plan().await?;
-        let few = spent_for_each(&hundredth, &sink, HUNDREDTH).await?;
+        let few = spent_for_each(&hundredth, &sink, None).await?;
         ground.drop(hundredth).await?;
-        spent.push(spent_for_each(&large, &sink, ENOUGH).await? / few);
+        spent.push(spent_for_each(&large, &sink, Some(ENOUGH)).await? / few);
         put_away(&large).await?;
         let hundredth = ground.field(HUNDREDTH).await?;
         let (_, little) = whole_way(&hundredth, &sink).await?;
@@ -67,21 +67,14 @@ pub(crate) async fn measure(ground: &Ground, rounds: usize) -> anyhow::Result<Ve
     ])
 }
 
-// Processor seconds for each mail, of the first `mails` that a worker sends.
-async fn spent_for_each(field: &Field, sink: &Sink, mails: i64) -> anyhow::Result<f64> {
+// Processor seconds for each mail that a worker sends, in a while or until nothing is left.
+async fn spent_for_each(field: &Field, sink: &Sink, lasting: Option<Duration>) -> anyhow::Result<f64> {
     let since = SystemClock.now();
-    let worker = field.worker(&sink.url(), CONNECTIONS, &[], false)?;
-    loop {
-        let sent: i64 = sqlx::query_scalar("SELECT sum(accepted)::bigint FROM editions WHERE state IN ('running', 'finished')")
-            .fetch_one(&field.db.pool)
-            .await?;
-        if sent >= mails {
-            break;
-        }
-        // Between two looks at the counts of the ledger.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let worker = field.worker(&sink.url(), CONNECTIONS, &[], lasting.is_none())?;
+    if let Some(time) = lasting {
+        tokio::time::sleep(time).await;
+        worker.terminate();
     }
-    worker.terminate();
     let seen = worker.ended().await?;
     let sent = field.sent_since(since).await?;
     Ok(seen.seconds_between(sent.from, sent.to) / sent.mails)
