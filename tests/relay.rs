@@ -49,7 +49,7 @@ async fn hand_over(session: &mut Session, number: usize, to: &str) -> HandOver {
 async fn hand_over_before(session: &mut Session, number: usize, to: &str, before: Instant) -> HandOver {
     let (from, recipient, message_id) = (address("bounces@example.org"), address(to), format!("<{number}@example.org>"));
     let envelope = Envelope { from: &from, to: &recipient, message_id: &message_id };
-    session.hand_over(&envelope, message(number, to).as_bytes(), before).await
+    session.hand_over(&envelope, message(number, to).into_bytes(), before).await
 }
 
 /// All kinds of servers: with and without pipelining, and one that takes DATA though there is nobody to send it to.

@@ -11,6 +11,7 @@ use rand_chacha::rand_core::Rng;
 use sqlx::query_scalar;
 use tidings::audience::suppression::{self, Kind};
 use tidings::base::address::EmailAddress;
+use tidings::delivery::Key;
 use tidings::delivery::ledger::mark;
 use tidings::people::stop::{self, Scope, Source, Standing, StopError, Stopped, Undone, Whom};
 
@@ -337,6 +338,68 @@ async fn no_mark_is_made_after_the_answer_to_a_stop() {
         "segments are given where a mail is on its way, and only there"
     );
     story.give_back(worker).await;
+}
+
+#[tokio::test]
+async fn what_is_committed_while_a_mark_or_a_result_waits_for_its_row_counts() {
+    let story = Story::new().await;
+    story.run("UPDATE editions SET accepted = 20").await;
+    let (eva, ida) = (story.add("eva@example.org", &story.back).await, story.add("ida@example.org", &story.back).await);
+    let people = [story.ana, story.bea, eva, ida];
+    for person in people {
+        story.delivery(person, 1, "topic", "queued").await;
+    }
+    let worker = story.worker().await;
+    let held = story.claim(worker).await;
+    let marks: Vec<_> = held.iter().map(|claimed| mark::Mark { key: claimed.key, fence: claimed.fence }).collect();
+    let mut writer = mark::Writer::new(worker, LEASE);
+    let mut conn = story.app.db.pool.acquire().await.expect("a connection");
+    let now = story.app.now();
+
+    let other = story.app.db.pool.begin().await.expect("a transaction");
+    let skipped = "UPDATE deliveries SET state = 'skipped', reason = 'unsubscribed' WHERE subscriber_id = (SELECT min(subscriber_id) FROM deliveries)";
+    let touched = "UPDATE deliveries SET put_off_until = now() WHERE state = 'claimed'";
+    let paused = "UPDATE subscribers SET paused_until = '2100-01-01' WHERE address = 'eva@example.org'";
+    let marked = after(&story, other, &[skipped, touched, paused], writer.write(&mut conn, now, &[], &marks)).await.expect("marks");
+    assert_eq!(marked.len(), 2, "those to whom nothing was done but a touch of their rows");
+    assert_eq!(
+        story.texts("SELECT state FROM deliveries ORDER BY subscriber_id").await,
+        ["skipped", "handing_over", "skipped", "handing_over"]
+    );
+
+    let sent = |key: &Key| {
+        let (fence, edition_id, ending) = (marked[key], Some(1), mark::Ending::Sent);
+        mark::Record { key: *key, edition_id, fence, ending, reason: None, reply: None, pause: None }
+    };
+    let keys: Vec<_> = marked.keys().collect();
+    writer.write(&mut conn, now, &[sent(keys[0])], &[]).await.expect("the longer way, on which it learns that the opening is over");
+    let other = story.app.db.pool.begin().await.expect("a transaction");
+    let touched = "UPDATE deliveries SET put_off_until = now() WHERE state = 'handing_over'";
+    after(&story, other, &[touched], writer.write(&mut conn, now, &[sent(keys[1])], &[])).await.expect("a result");
+    assert_eq!(
+        story.texts("SELECT state || ' ' || attempts FROM deliveries ORDER BY subscriber_id").await,
+        ["skipped 0", "sent 1", "skipped 0", "sent 1"]
+    );
+}
+
+// What comes of `work`, which has to wait for rows that `other` changed and then committed.
+async fn after<T>(
+    story: &Story,
+    mut other: sqlx::Transaction<'_, sqlx::Postgres>,
+    changes: &[&'static str],
+    work: impl Future<Output = T>,
+) -> T {
+    for &change in changes {
+        sqlx::query(change).execute(&mut *other).await.expect(change);
+    }
+    let commit = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while query_scalar::<_, i64>(waits).fetch_one(&story.app.db.pool).await.expect("a number") == 0 {
+            tokio::task::yield_now().await;
+        }
+        other.commit().await.expect("a commit");
+    };
+    tokio::join!(work, commit).0
 }
 
 #[tokio::test]

@@ -128,6 +128,7 @@ struct Walk {
     topic: i64,
     people: Vec<i64>,
     worker: i64,
+    writer: mark::Writer,
     held: Vec<Held>,
 }
 
@@ -169,7 +170,7 @@ impl Walk {
         }
         story.plan().await;
         let dice = story.app.dice(&format!("walk {number}"));
-        Walk { story, letters, dice, topic, people, worker, held: Vec::new() }
+        Walk { story, letters, dice, topic, people, worker, writer: mark::Writer::new(worker, LEASE), held: Vec::new() }
     }
 
     async fn step(&mut self) -> &'static str {
@@ -310,6 +311,7 @@ impl Walk {
         }
         self.held.clear();
         self.worker = lease::register(&mut *self.story.conn().await, "walker").await.expect("a worker");
+        self.writer = mark::Writer::new(self.worker, LEASE);
         "the worker dies"
     }
 
@@ -349,8 +351,8 @@ impl Walk {
         "the campaign may be cancelled"
     }
 
-    async fn write(&self, records: &[Record], marks: &[Mark]) -> std::collections::HashMap<Key, i32> {
-        mark::write(&mut *self.story.conn().await, self.worker, LEASE, self.story.app.now(), records, marks).await.expect("written")
+    async fn write(&mut self, records: &[Record], marks: &[Mark]) -> std::collections::HashMap<Key, i32> {
+        self.writer.write(&mut *self.story.conn().await, self.story.app.now(), records, marks).await.expect("written")
     }
 
     fn some(&mut self, fit: impl Fn(&Held) -> bool) -> Vec<&Held> {

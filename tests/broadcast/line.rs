@@ -80,7 +80,7 @@ async fn who_leaves_the_waitlist_at_any_step_is_not_marked_any_more() {
     story.tamper("UPDATE entries SET state = 'removed', closed_at = now() WHERE id = 3").await;
     story.tamper("UPDATE entries SET state = 'removed', closed_at = now() WHERE id = 5").await;
     let marks: Vec<_> = claimed.iter().map(|c| Mark { key: c.key, fence: c.fence }).collect();
-    let marked = mark::write(&mut conn, worker, std::time::Duration::from_secs(60), now, &[], &marks).await.expect("marks");
+    let marked = mark::Writer::new(worker, std::time::Duration::from_secs(60)).write(&mut conn, now, &[], &marks).await.expect("marks");
     assert_eq!(marked.keys().map(|key| key.id).collect::<Vec<_>>(), [claimed[2].key.id]);
     leaves(&story, 4).await; // on its way: it may still arrive
     lease::leave(&mut conn, worker, now).await.expect("the end of the worker");

@@ -133,7 +133,8 @@ impl Story {
     /// Marks what was claimed; gives what may be handed over, with its fence.
     pub(crate) async fn mark(&self, claimed: Vec<Claimed>) -> Vec<(Claimed, i32)> {
         let marks: Vec<Mark> = claimed.iter().map(|c| Mark { key: c.key, fence: c.fence }).collect();
-        let fences = mark::write(&mut *self.conn().await, self.worker, LEASE, self.app.now(), &[], &marks).await.expect("marks");
+        let fences =
+            mark::Writer::new(self.worker, LEASE).write(&mut *self.conn().await, self.app.now(), &[], &marks).await.expect("marks");
         claimed.into_iter().filter_map(|c| fences.get(&c.key).map(|fence| (c, *fence))).collect()
     }
 
@@ -150,7 +151,7 @@ impl Story {
             pause: None,
         };
         let records: Vec<Record> = marked.iter().map(record).collect();
-        mark::write(&mut *self.conn().await, self.worker, LEASE, self.app.now(), &records, &[]).await.expect("records");
+        mark::Writer::new(self.worker, LEASE).write(&mut *self.conn().await, self.app.now(), &records, &[]).await.expect("records");
     }
 
     /// Sends all that is due, and finishes.

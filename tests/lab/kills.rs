@@ -9,6 +9,9 @@ use super::Outcome;
 use super::scene::{CONNECTIONS, LEASE, Scene, end_in_order, far_away};
 use crate::support::{Worker, until};
 
+/// Workers that were taken for dead. Only those: whoever ends in order does so when the scene is over.
+const BURIED: &str = "SELECT count(*) FROM workers WHERE gone_at IS NOT NULL";
+
 /// F1: one worker at a time, killed so often at moments of the dice.
 pub(crate) async fn at_random_moments(kills: usize, recipients: usize) -> Outcome {
     let mut scene = Scene::begin(far_away(4), recipients).await;
@@ -97,16 +100,30 @@ pub(crate) async fn halted(times: usize, recipients: usize) -> Outcome {
     let mut halted = scene.story.worker(&[]);
     let mut other = scene.story.worker(&[]);
     scene.until_more(recipients / 20).await;
+    let mut longest = Duration::ZERO;
     for round in 1..=times {
+        let noticed = halted.said().matches("taken for dead").count();
         halted.halt();
-        // Longer than its lease: that is the fault.
-        tokio::time::sleep(LEASE + LEASE).await;
+        let began = Instant::now();
+        // Longer than its lease, and until the other has seen it.
+        while began.elapsed() < LEASE + LEASE || scene.story.number(BURIED).await < round as i64 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(began.elapsed() < Duration::from_secs(60), "nobody took the halted worker for dead: {}", other.said());
+        }
+        longest = longest.max(began.elapsed());
         halted.go_on();
-        until("it notices that it was taken for dead", || halted.said().matches("taken for dead").count() >= round).await;
+        until("it notices that it was taken for dead", || halted.said().matches("taken for dead").count() > noticed).await;
+        // It comes back as another worker, and is to be at work when it is halted again.
+        let began = Instant::now();
+        while scene.story.number("SELECT count(*) FROM workers WHERE gone_at IS NULL").await < 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(began.elapsed() < Duration::from_secs(60), "the halted worker did not come back: {}", halted.said());
+        }
     }
     scene.finish().await;
-    let what = format!("SIGSTOP for {} s with a lease of {} s, then SIGCONT", LEASE.as_secs() * 2, LEASE.as_secs());
-    let outcome = scene.outcome("F4", what, times, times * CONNECTIONS).await;
+    let what = format!("SIGSTOP for longer than the lease of {} s, then SIGCONT", LEASE.as_secs());
+    let mut outcome = scene.outcome("F4", what, times, times * CONNECTIONS).await;
+    outcome.remark = format!("halted for up to {:.1} s", longest.as_secs_f64());
     for worker in [&mut halted, &mut other] {
         end_in_order(worker).await;
     }

@@ -160,5 +160,5 @@ async fn send(session: &mut Session, id: i64, address: &str) {
     let mail =
         format!("From: {}\r\nTo: {}\r\nMessage-ID: {message_id}\r\nSubject: A tip\r\n\r\nKeep it dry.\r\n", from.as_given(), to.as_given());
     let envelope = Envelope { from: &from, to: &to, message_id: &message_id };
-    session.hand_over(&envelope, mail.as_bytes(), Instant::now() + Duration::from_secs(60)).await;
+    session.hand_over(&envelope, mail.into_bytes(), Instant::now() + Duration::from_secs(60)).await;
 }

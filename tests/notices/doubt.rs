@@ -149,7 +149,7 @@ impl Scene {
         let now = self.story.app.now();
         let taken = claim::transactional(&mut conn, worker, now, 10).await.expect("a claim").taken;
         let marks: Vec<Mark> = taken.iter().map(|claimed| Mark { key: claimed.key, fence: claimed.fence }).collect();
-        assert_eq!(mark::write(&mut conn, worker, LEASE, now, &[], &marks).await.expect("marks").len(), due);
+        assert_eq!(mark::Writer::new(worker, LEASE).write(&mut conn, now, &[], &marks).await.expect("marks").len(), due);
         self.bury().await;
     }
 
@@ -160,7 +160,7 @@ impl Scene {
         let now = self.story.app.now();
         let taken = claim::transactional(&mut conn, worker, now, 10).await.expect("a claim").taken;
         let marks = [Mark { key, fence: taken.iter().find(|claimed| claimed.key == key).expect("it is due").fence }];
-        (worker, mark::write(&mut conn, worker, LEASE, now, &[], &marks).await.expect("a mark")[&key])
+        (worker, mark::Writer::new(worker, LEASE).write(&mut conn, now, &[], &marks).await.expect("a mark")[&key])
     }
 
     async fn bury(&self) {
@@ -172,6 +172,6 @@ impl Scene {
         let reason = (ending == Ending::Unconfirmed).then(|| "no answer after the body began".to_owned());
         let record = Record { key, edition_id: None, fence, ending, reason, reply: None, pause: None };
         let now = self.story.app.now();
-        mark::write(&mut *self.story.conn().await, worker, LEASE, now, &[record], &[]).await.expect("a record");
+        mark::Writer::new(worker, LEASE).write(&mut *self.story.conn().await, now, &[record], &[]).await.expect("a record");
     }
 }

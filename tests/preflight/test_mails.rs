@@ -123,7 +123,7 @@ async fn no_stop_lets_a_test_be_marked_that_was_claimed_before() {
         .expect("a stop");
         let marks: Vec<mark::Mark> = taken.iter().map(|mail| mark::Mark { key: mail.key, fence: mail.fence }).collect();
         let hour = Duration::from_secs(3_600);
-        let marked = mark::write(&mut conn, worker, hour, now, &[], &marks).await.expect("marks");
+        let marked = mark::Writer::new(worker, hour).write(&mut conn, now, &[], &marks).await.expect("marks");
         assert_eq!((taken.len(), marked.len()), (2, 1), "{kind}");
         let rows = story.texts("SELECT concat_ws(' ', state, reason) FROM deliveries ORDER BY id").await;
         assert_eq!(rows, ["skipped the address said stop", "handing_over"], "{kind}");

@@ -82,7 +82,7 @@ impl Story {
 
     pub(super) async fn mark(&self, worker: i64, marks: &[mark::Mark]) -> bool {
         let mut conn = self.app.db.pool.acquire().await.expect("a connection");
-        !mark::write(&mut conn, worker, LEASE, self.app.now(), &[], marks).await.expect("marks").is_empty()
+        !mark::Writer::new(worker, LEASE).write(&mut conn, self.app.now(), &[], marks).await.expect("marks").is_empty()
     }
 
     pub(super) async fn give_back(&self, worker: i64) {

@@ -314,7 +314,7 @@ impl Stage {
 
     async fn marks(&self, worker: i64, held: &[claim::Claimed]) -> std::collections::HashMap<Key, i32> {
         let marks: Vec<_> = held.iter().map(|claimed| Mark { key: claimed.key, fence: claimed.fence }).collect();
-        mark::write(&mut *self.conn().await, worker, LEASE, self.now(), &[], &marks).await.expect("marks")
+        mark::Writer::new(worker, LEASE).write(&mut *self.conn().await, self.now(), &[], &marks).await.expect("marks")
     }
 
     /// A worker that has marked the one due mail of this template.
@@ -333,7 +333,7 @@ impl Stage {
     async fn record(&self, held: &Held, ending: Ending) {
         let reason = (ending != Ending::Sent).then(|| "no answer after the body began".to_owned());
         let record = Record { key: held.key, edition_id: None, fence: held.fence, ending, reason, reply: None, pause: None };
-        mark::write(&mut *self.conn().await, held.worker, LEASE, self.now(), &[record], &[]).await.expect("a record");
+        mark::Writer::new(held.worker, LEASE).write(&mut *self.conn().await, self.now(), &[record], &[]).await.expect("a record");
     }
 
     /// Ends what is left to send.

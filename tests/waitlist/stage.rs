@@ -180,7 +180,7 @@ impl Stage {
     /// Marks what was claimed; what may be handed over, with its fence.
     pub(crate) async fn mark(&self, claimed: &[claim::Claimed]) -> HashMap<Key, i32> {
         let marks: Vec<_> = claimed.iter().map(|c| Mark { key: c.key, fence: c.fence }).collect();
-        mark::write(&mut *self.conn().await, self.worker, LEASE, self.now(), &[], &marks).await.expect("marks")
+        mark::Writer::new(self.worker, LEASE).write(&mut *self.conn().await, self.now(), &[], &marks).await.expect("marks")
     }
 
     /// Records what came of mails that were under way.
@@ -190,7 +190,7 @@ impl Stage {
             Record { key: mark.key, edition_id: None, fence: mark.fence, ending, reason, reply, pause: None }
         };
         let records: Vec<_> = under_way.iter().map(record).collect();
-        mark::write(&mut *self.conn().await, self.worker, LEASE, self.now(), &records, &[]).await.expect("records");
+        mark::Writer::new(self.worker, LEASE).write(&mut *self.conn().await, self.now(), &records, &[]).await.expect("records");
     }
 
     /// Takes mails back whose bodies were not begun, as a connection does that lost its mark.

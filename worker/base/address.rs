@@ -42,7 +42,7 @@ pub struct EmailAddress {
 impl EmailAddress {
     /// Reads an address; surrounding white space is dropped.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let given: String = text.trim().nfc().collect();
+        let given = composed(text.trim());
         if given.is_empty() {
             return Err(AddressError::Empty);
         }
@@ -51,7 +51,7 @@ impl EmailAddress {
         }
         let parsed = email_address::EmailAddress::parse_with_options(&given, form()).map_err(|e| AddressError::Form(e.to_string()))?;
         let domain = ascii_domain(parsed.domain())?;
-        let key = format!("{}@{domain}", parsed.local_part().to_lowercase().nfc().collect::<String>());
+        let key = format!("{}@{domain}", composed(&parsed.local_part().to_lowercase()));
         if given.len() > MAX_OCTETS || key.len() > MAX_OCTETS {
             return Err(AddressError::TooLong);
         }
@@ -99,6 +99,11 @@ impl fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.masked())
     }
+}
+
+// NFC, which every ASCII text has already.
+fn composed(text: &str) -> String {
+    if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
 fn form() -> email_address::Options {

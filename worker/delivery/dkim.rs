@@ -1,7 +1,7 @@
 //! DKIM signatures (RFC 6376, 8301, 8463): RSA with SHA-256, and Ed25519 beside it where there is a key.
 //!
 //! Owns the keys in memory and the list of signed headers. The pump makes one [`Signer`] at start and signs every mail with
-//! it; `cli/dkim` makes new keys with [`new_rsa`] and [`new_ed25519`]. mail-auth does the canonical forms, ring the arithmetic.
+//! it; `cli/dkim` makes new keys with [`new_rsa`] and [`new_ed25519`]. mail-auth does the canonical forms, AWS-LC the arithmetic of RSA, ring that of Ed25519.
 
 mod key;
 mod sign;
@@ -11,7 +11,7 @@ pub use key::{DnsRecord, NewKey, new_ed25519, new_rsa};
 use crate::base::config;
 use jiff::Timestamp;
 use mail_auth::{
-    common::crypto::{Ed25519Key, RsaKey, Sha256},
+    common::crypto::Ed25519Key,
     dkim::{DkimSigner, Done},
 };
 use std::path::{Path, PathBuf};
@@ -34,9 +34,12 @@ pub const SIGNED: [&str; 11] = [
 /// The smallest RSA key, in bits (RFC 8301, 3.2).
 pub const MIN_BITS: usize = 2048;
 
+/// The largest that every receiver must know (RFC 8301, 3.2).
+pub const MAX_BITS: usize = 4096;
+
 /// Signs mails for one domain.
 pub struct Signer {
-    rsa: DkimSigner<RsaKey<Sha256>, Done>,
+    rsa: DkimSigner<key::RsaKey, Done>,
     ed25519: Option<DkimSigner<Ed25519Key, Done>>,
 }
 

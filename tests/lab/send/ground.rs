@@ -272,7 +272,7 @@ impl Field {
     }
 }
 
-// Twelve sections of some 280 words, whose mails are about 12 kB with both parts.
+// Twelve sections of some 100 words, as half of all real tips have at most.
 fn article() -> String {
     let mut article =
         "---\ntitle: A year around the house\nurl: https://example.org/year\ndate: 2026-01-05\n---\n\nWhat is looked after lasts.\n"
@@ -281,16 +281,13 @@ fn article() -> String {
     for (month, thing) in
         months.iter().zip(["roof", "stove", "gutter", "garden", "well", "fence", "shed", "window", "cellar", "hedge", "chimney", "door"])
     {
-        let _ = write!(article, "\n## How to look after the {thing} in {month}\n");
-        for round in 1..=3 {
-            let _ = write!(
-                article,
-                "\nOn day {round} of {month}, walk once around the {thing} and write down what has changed since the year before. What has come loose \
-                 is fastened, what has grown thin is strengthened, and what has rotted is taken out before the wet season reaches it. Most of this \
-                 needs no more than a ladder, a soft brush and an hour of dry weather; the **{thing}** itself will show where the water ran. Ask a \
-                 neighbour to hold the ladder, and look at step {round} of the list again when you are done with the {thing}.\n"
-            );
-        }
+        let _ = write!(
+            article,
+            "\n## How to look after the {thing} in {month}\n\nOn the second day of {month}, walk once around the {thing} and write down what has changed \
+             since the year before. What has come loose is fastened, what has grown thin is strengthened, and what has rotted is taken out before \
+             the wet season reaches it. Most of this needs no more than a ladder, a soft brush and an hour of dry weather; the **{thing}** itself \
+             will show where the water ran. Ask a neighbour to hold the ladder, and look at the list again when you are done with the {thing}.\n"
+        );
     }
     article
 }

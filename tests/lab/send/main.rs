@@ -1,6 +1,6 @@
 //! `cargo bench --bench send`: how fast mails leave, in ratios to what this machine can do in the same minutes.
 //!
-//! Every figure comes from the real binary as processes, a Postgres of its own with fsync, and mails of about 12 kB: a clean relay is Postfix's
+//! Every figure comes from the real binary as processes, a Postgres of its own with fsync, and mails with a tip of some 90 words: a clean relay is Postfix's
 //! smtp-sink, a far or a bad one is ours. Rounds are interleaved and the median counts. `-- 1 4` measures these rows alone,
 //! `-- --json` prints JSON, `-- --rounds 3` measures with fewer rounds, `-- ten 200000` sends ten editions to so many people one after the other and compares the tenth with the first (not among the rest).
 

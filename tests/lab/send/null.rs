@@ -112,7 +112,7 @@ async fn hand_over(app: App, letters: Arc<Letters>, claimed: Arc<Vec<Claimed>>, 
     while let Some(claimed) = claimed.get(next.fetch_add(1, Ordering::Relaxed)) {
         let letter = letters.make(claimed).await?;
         let envelope = Envelope { from: &app.setup.return_path, to: &letter.to, message_id: &letter.message_id };
-        let done = session.hand_over(&envelope, &letter.bytes, Instant::now() + Duration::from_secs(10)).await;
+        let done = session.hand_over(&envelope, letter.bytes, Instant::now() + Duration::from_secs(10)).await;
         anyhow::ensure!(done.session_usable, "the relay broke off: {done:?}");
     }
     session.quit().await;

@@ -43,7 +43,11 @@ pub(super) fn body(out: &mut Vec<u8>, text: &str) {
 fn with_crlf(text: &str) -> String {
     let mut lines = String::with_capacity(text.len() + text.len() / 32 + 2);
     if is_clean(text) {
-        text.split_terminator('\n').for_each(|line| lines.extend([line, "\r\n"]));
+        let mut begin = 0;
+        for end in memchr::memchr_iter(b'\n', text.as_bytes()).chain((!text.is_empty() && !text.ends_with('\n')).then_some(text.len())) {
+            lines.extend([&text[begin..end], "\r\n"]);
+            begin = end + 1;
+        }
         return lines;
     }
     for line in text.split_terminator('\n') {

@@ -143,7 +143,9 @@ impl Connection {
         let Some(marked) = self.scribe.exchange(self.result.take(), mark).await else { return };
         let Some(session) = &mut self.session else { return };
         let began = tokio::time::Instant::now();
-        let done = session.hand_over(&envelope(&self.setup, &letter), &letter.bytes, marked.begin_body_before).await;
+        let Letter { to, message_id, bytes } = letter;
+        let envelope = Envelope { from: &self.setup.return_path, to: &to, message_id: &message_id };
+        let done = session.hand_over(&envelope, bytes, marked.begin_body_before).await;
         metrics::histogram!("tidings_hand_over_seconds").record(began.elapsed().as_secs_f64());
         let code = done.reply.as_ref().map_or_else(|| "none".to_owned(), |r| r.code.to_string());
         metrics::counter!("tidings_relay_replies_total", "relay" => self.lane.outlet.name.clone(), "code" => code).increment(1);
@@ -276,10 +278,6 @@ fn sign(done: &HandOver, first_of_session: bool, in_time: bool) -> Option<Sign> 
 
 fn trouble(error: &ConnectError) -> Trouble {
     Trouble { why: error.to_string(), refused_us: error.is_authentication() }
-}
-
-fn envelope<'a>(setup: &'a Setup, letter: &'a Letter) -> Envelope<'a> {
-    Envelope { from: &setup.return_path, to: &letter.to, message_id: &letter.message_id }
 }
 
 /// What the pace does not let go before `until`; at its deadline the claim ends it.

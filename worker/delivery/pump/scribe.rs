@@ -6,7 +6,7 @@
 use super::{
     super::{
         Key,
-        ledger::mark::{self, Mark, Record},
+        ledger::mark::{self, Mark, Record, Writer},
     },
     Bell, Setup,
     failures::Failures,
@@ -83,10 +83,10 @@ pub(super) struct Surroundings {
 }
 
 async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>, around: Surroundings) {
-    let mut line = Line::new();
-    let mut outlook = setup.db.outage.outlook();
     let mut failures = Failures::new(setup.delivery.failure_rate);
     let mut batch = Vec::with_capacity(AT_ONCE);
+    let mut pen =
+        Pen { line: Line::new(), outlook: setup.db.outage.outlook(), writer: Writer::new(lease.worker, lease.length()), setup, lease };
     while inbox.recv_many(&mut batch, around.pressure.of(AT_ONCE)).await > 0 {
         let mut records = Vec::new();
         let mut marks = Vec::new();
@@ -100,9 +100,9 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
         }
         records.iter_mut().for_each(|record| failures.look(record));
         let began = Instant::now();
-        let marked = write(&setup, &lease, &mut line, &mut outlook, &records, &marks).await;
+        let marked = pen.write(&records, &marks).await;
         around.pressure.took(began.elapsed());
-        let begin_body_before = began + lease.body_begins_within();
+        let begin_body_before = began + pen.lease.body_begins_within();
         let mut unheard = Vec::new();
         for (mark, answer) in answers {
             let granted = marked.get(&mark.key).map(|&fence| Marked { fence, begin_body_before });
@@ -111,8 +111,8 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
             }
         }
         // Their connections were ended while they waited, so no byte of them leaves.
-        if try_take_back(&setup, &lease, &mut line, &unheard).await.is_err() {
-            settle_later(&setup, &lease, &mut line, &mut outlook, &[], &unheard).await;
+        if pen.try_take_back(&unheard).await.is_err() {
+            pen.settle_later(&[], &unheard).await;
         }
         if !records.is_empty() && around.hungry.load(Ordering::Acquire) {
             around.bell.ring();
@@ -120,74 +120,79 @@ async fn run(setup: Arc<Setup>, lease: Lease, mut inbox: mpsc::Receiver<Request>
     }
 }
 
-// Never gives up on results. Marks are asked for once: when that fails, their commit is in doubt, so they are taken back.
-async fn write(
-    setup: &Setup,
-    lease: &Lease,
-    line: &mut Line,
-    outlook: &mut Outlook,
-    records: &[Record],
-    marks: &[Mark],
-) -> HashMap<Key, i32> {
-    match try_write(setup, lease, line, records, if lease.is_fresh() { marks } else { &[] }).await {
-        Ok(marked) => {
-            let refused: Vec<Mark> = marks.iter().filter(|m| !marked.contains_key(&m.key)).copied().collect();
-            if refused.is_empty() || try_take_back(setup, lease, line, &refused).await.is_ok() {
-                return marked;
+// What the scribe writes with.
+struct Pen {
+    setup: Arc<Setup>,
+    lease: Lease,
+    line: Line,
+    outlook: Outlook,
+    writer: Writer,
+}
+
+impl Pen {
+    // Never gives up on results. Marks are asked for once: when that fails, their commit is in doubt, so they are taken back.
+    async fn write(&mut self, records: &[Record], marks: &[Mark]) -> HashMap<Key, i32> {
+        match self.try_write(records, if self.lease.is_fresh() { marks } else { &[] }).await {
+            Ok(marked) => {
+                let refused: Vec<Mark> = marks.iter().filter(|m| !marked.contains_key(&m.key)).copied().collect();
+                if refused.is_empty() || self.try_take_back(&refused).await.is_ok() {
+                    return marked;
+                }
+                // These were not marked, and are settled with the rest when the database answers again.
+                self.settle_later(&[], &refused).await;
+                // The others' time runs on; those whose turn came too late are given up by their connections.
+                marked
             }
-            // These were not marked, and are settled with the rest when the database answers again.
-            settle_later(setup, lease, line, outlook, &[], &refused).await;
-            // The others' time runs on; those whose turn came too late are given up by their connections.
-            marked
-        }
-        Err(error) => {
-            outlook.failed(&error);
-            settle_later(setup, lease, line, outlook, records, marks).await;
-            HashMap::new()
+            Err(error) => {
+                self.outlook.failed(&error);
+                self.settle_later(records, marks).await;
+                HashMap::new()
+            }
         }
     }
-}
 
-async fn settle_later(setup: &Setup, lease: &Lease, line: &mut Line, outlook: &mut Outlook, records: &[Record], marks: &[Mark]) {
-    let mut wait = Duration::from_millis(100);
-    loop {
-        line.cut();
-        // Back-off from a database that cannot be written.
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(2));
-        let settled = async {
-            try_write(setup, lease, line, records, &[]).await?;
-            try_take_back(setup, lease, line, marks).await
-        };
-        match settled.await {
-            Ok(()) => return outlook.well(),
-            Err(error) => outlook.failed(&error),
+    async fn settle_later(&mut self, records: &[Record], marks: &[Mark]) {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            self.line.cut();
+            // Back-off from a database that cannot be written.
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(2));
+            match self.try_settle(records, marks).await {
+                Ok(()) => return self.outlook.well(),
+                Err(error) => self.outlook.failed(&error),
+            }
         }
     }
-}
 
-async fn try_write(setup: &Setup, lease: &Lease, line: &mut Line, records: &[Record], marks: &[Mark]) -> sqlx::Result<HashMap<Key, i32>> {
-    if records.is_empty() && marks.is_empty() {
-        return Ok(HashMap::new());
+    async fn try_settle(&mut self, records: &[Record], marks: &[Mark]) -> sqlx::Result<()> {
+        self.try_write(records, &[]).await?;
+        self.try_take_back(marks).await
     }
-    let now = setup.clock.now();
-    let marks = if lease.is_lost() { &[] } else { marks };
-    let conn = line.get(setup).await?;
-    let done = within(mark::write(conn, lease.worker, lease.length(), now, records, marks)).await;
-    if done.is_err() {
-        line.cut();
-    }
-    done
-}
 
-async fn try_take_back(setup: &Setup, lease: &Lease, line: &mut Line, marks: &[Mark]) -> sqlx::Result<()> {
-    if marks.is_empty() {
-        return Ok(());
+    async fn try_write(&mut self, records: &[Record], marks: &[Mark]) -> sqlx::Result<HashMap<Key, i32>> {
+        if records.is_empty() && marks.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let now = self.setup.clock.now();
+        let marks = if self.lease.is_lost() { &[] } else { marks };
+        let conn = self.line.get(&self.setup).await?;
+        let done = within(self.writer.write(conn, now, records, marks)).await;
+        if done.is_err() {
+            self.line.cut();
+        }
+        done
     }
-    let conn = line.get(setup).await?;
-    let done = within(mark::take_back(conn, lease.worker, marks)).await;
-    if done.is_err() {
-        line.cut();
+
+    async fn try_take_back(&mut self, marks: &[Mark]) -> sqlx::Result<()> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let conn = self.line.get(&self.setup).await?;
+        let done = within(mark::take_back(conn, self.lease.worker, marks)).await;
+        if done.is_err() {
+            self.line.cut();
+        }
+        done
     }
-    done
 }

@@ -165,11 +165,11 @@ impl Relay {
 impl Session {
     /// Hands over one mail. The caller's mark is already committed; if the body cannot begin before `begin_body_before`,
     /// the connection is closed and the outcome is [`Outcome::GivenUp`].
-    pub async fn hand_over(&mut self, envelope: &Envelope<'_>, message: &[u8], begin_body_before: Instant) -> HandOver {
+    pub async fn hand_over(&mut self, envelope: &Envelope<'_>, message: Vec<u8>, begin_body_before: Instant) -> HandOver {
         match self {
             Self::Smtp(session) => session.hand_over(envelope, message, begin_body_before).await,
-            Self::Directory(folder) => folder.hand_over(envelope, message, begin_body_before).await,
-            Self::Memory(mails) => mails.hand_over(envelope, message, begin_body_before),
+            Self::Directory(folder) => folder.hand_over(envelope, &message, begin_body_before).await,
+            Self::Memory(mails) => mails.hand_over(envelope, &message, begin_body_before),
         }
     }
 

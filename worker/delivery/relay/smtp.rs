@@ -38,7 +38,7 @@ enum Loss {
 }
 
 impl SmtpSession {
-    pub(super) async fn hand_over(&mut self, envelope: &Envelope<'_>, message: &[u8], begin_body_before: Instant) -> HandOver {
+    pub(super) async fn hand_over(&mut self, envelope: &Envelope<'_>, message: Vec<u8>, begin_body_before: Instant) -> HandOver {
         if std::mem::replace(&mut self.lost, true) {
             return HandOver::without_reply(Outcome::Reconnect, Phase::Mail, "the connection was lost before");
         }
@@ -47,8 +47,8 @@ impl SmtpSession {
         result
     }
 
-    async fn converse(&mut self, envelope: &Envelope<'_>, message: &[u8], before: Instant) -> HandOver {
-        let parameters = match self.parameters(envelope, message) {
+    async fn converse(&mut self, envelope: &Envelope<'_>, message: Vec<u8>, before: Instant) -> HandOver {
+        let parameters = match self.parameters(envelope, &message) {
             Ok(parameters) => parameters,
             Err(trouble) => return self.not_for_this_relay(trouble),
         };

@@ -13,12 +13,22 @@ const READ: usize = 20_000;
 
 /// The text without control characters and without the recipient, cut to `length` characters.
 pub(super) fn kept(text: &str, recipient: Option<&EmailAddress>, length: usize) -> String {
+    if recipient.is_none_or(|recipient| is_unnamed(text, recipient)) && !text.contains(char::is_control) {
+        return text.trim().chars().take(length).collect();
+    }
     let plain: Vec<char> = text.chars().take(READ).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let blanked = match recipient {
         Some(recipient) => blanked(&plain, &spellings(recipient)),
         None => plain.into_iter().collect(),
     };
     blanked.trim().chars().take(length).collect()
+}
+
+// Most replies name nobody: each spelling begins with the local part, which has one form only where it is plain.
+fn is_unnamed(text: &str, recipient: &EmailAddress) -> bool {
+    let local = recipient.local_part();
+    let plain = local.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    plain && text.is_ascii() && !text.to_ascii_lowercase().contains(&local.to_ascii_lowercase())
 }
 
 struct Spelling {

@@ -3,12 +3,14 @@
 /// The mail with its final dot, to be sent in one write; `None` where it is not UTF-8.
 ///
 /// A lone CR or LF becomes a line break, so that no server can see an end of the mail where we see none.
-pub(super) fn stuffed(message: &[u8]) -> Option<String> {
-    let message = std::str::from_utf8(message).ok()?;
-    match has_whole_lines(message.as_bytes()) && !message.starts_with('.') && !message.contains("\n.") {
-        true => Some([message, ".\r\n"].concat()),
-        false => Some(line_by_line(message)),
+pub(super) fn stuffed(message: Vec<u8>) -> Option<String> {
+    let mut message = String::from_utf8(message).ok()?;
+    let bytes = message.as_bytes();
+    if !has_whole_lines(bytes) || bytes.starts_with(b".") || memchr::memmem::find(bytes, b"\n.").is_some() {
+        return Some(line_by_line(&message));
     }
+    message.push_str(".\r\n");
+    Some(message)
 }
 
 fn line_by_line(message: &str) -> String {
@@ -47,15 +49,15 @@ mod tests {
             ("\r\n", "\r\n.\r\n"),
             ("", ".\r\n"),
         ] {
-            assert_eq!(stuffed(message.as_bytes()).unwrap(), wire, "{message:?}");
+            assert_eq!(stuffed(message.into()).unwrap(), wire, "{message:?}");
         }
-        assert_eq!(stuffed(b"\xff"), None);
+        assert_eq!(stuffed(b"\xff".to_vec()), None);
     }
 
     proptest! {
         #[test]
         fn no_message_ends_before_its_end(message in "[.\\r\\na]{0,60}") {
-            let wire = stuffed(message.as_bytes()).unwrap();
+            let wire = stuffed(message.clone().into()).unwrap();
             let body = wire.strip_suffix(".\r\n").unwrap();
             let lines = format!("\r\n{body}");
             prop_assert!(!lines.contains("\r\n.\r\n"));
@@ -64,7 +66,7 @@ mod tests {
 
         #[test]
         fn whole_messages_are_stuffed_as_line_by_line(message in "([.a]{0,3}(\r\n|\r|\n)?){0,6}") {
-            prop_assert_eq!(stuffed(message.as_bytes()).unwrap(), line_by_line(&message));
+            prop_assert_eq!(stuffed(message.clone().into()).unwrap(), line_by_line(&message));
         }
     }
 }
