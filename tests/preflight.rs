@@ -2,6 +2,8 @@
 //! stops nobody else once an operator said so.
 
 mod anew;
+mod at_once;
+mod comes_back;
 mod kinds;
 mod racing;
 mod stage;

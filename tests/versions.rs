@@ -8,11 +8,12 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use tidings::delivery::relay::{Answer, MemoryBox};
 use tidings::delivery::reply::Phase;
-use tidings::delivery::versions::{Change, store};
-use tidings::jobs::App;
+use tidings::delivery::versions::{Change, REST, store};
+use tidings::jobs::{self, App};
 
 use crate::notices::mail::Mail;
 use crate::support::story::{Story, WEEKLY, count, memory};
+use crate::support::until;
 use tidings::campaigns::edition;
 use tidings::campaigns::states::Late;
 
@@ -29,7 +30,7 @@ async fn an_edition_keeps_the_version_that_it_began_with_on_hosts_that_have_anot
 
     // The folder changes, and is taken up without a restart.
     write(own.path(), SUBJECT, "The second: {{tip.subject}}");
-    assert_eq!([app.setup.templates.look(), app.setup.templates.look()], [Change::None, Change::Taken]);
+    until("the folder to rest", || app.setup.templates.look() == Change::Taken).await;
     mails.clear();
     mails.answer_with(|_| Answer::Accept);
     // A host whose folder is another one, or has none, makes the rest of the edition.
@@ -103,6 +104,51 @@ async fn a_template_that_was_corrected_a_moment_ago_is_what_a_released_edition_b
     story.turn_to("2026-01-13T09:00:00Z");
     story.run_until_idle(&app).await;
     assert_eq!(beginnings(&mails), ["The second"; 5]);
+}
+
+#[tokio::test]
+async fn an_edition_waits_while_its_templates_are_being_copied_and_begins_with_all_of_them() {
+    let own = tempfile::tempdir().expect("a folder");
+    write(own.path(), SUBJECT, "One: {{tip.subject}}");
+    let (story, mails) = begun(own.path()).await;
+    mails.answer_with(|_| Answer::Accept);
+    let app = story.jobs(vec![memory(&mails, 2)]);
+    write(own.path(), SUBJECT, "The second: {{tip.subject}}");
+    let copying = async {
+        // It takes longer than a folder has to rest.
+        for part in 0..12 {
+            tokio::time::sleep(REST / 10).await;
+            assert_eq!(story.number("SELECT count(template_version) FROM editions").await, 0, "part {part}");
+            write(own.path(), SUBJECT, &format!("The second and {part} more: {{{{tip.subject}}}}"));
+        }
+    };
+    tokio::join!(story.run_until_idle(&app), copying);
+    assert_eq!(beginnings(&mails), ["The second and 11 more"; 5]);
+}
+
+#[tokio::test]
+async fn an_edition_whose_templates_never_rest_is_not_begun_and_says_so() {
+    let own = tempfile::tempdir().expect("a folder");
+    write(own.path(), SUBJECT, "One: {{tip.subject}}");
+    let (story, mails) = begun(own.path()).await;
+    mails.answer_with(|_| Answer::Accept);
+    let app = story.jobs(vec![memory(&mails, 2)]);
+    jobs::sweep(&app).await.expect("a sweep");
+    let edition = story.number("SELECT id FROM editions").await;
+    let (planned, mut n) = (jobs::plan(&app, edition), 0);
+    tokio::pin!(planned);
+    let error = loop {
+        n += 1;
+        write(own.path(), SUBJECT, &format!("{}: {{{{tip.subject}}}}", "x".repeat(n)));
+        tokio::select! {
+            planned = &mut planned => break planned.expect_err("a restless folder").to_string(),
+            () = tokio::time::sleep(REST / 10) => {}
+        }
+    };
+    assert!(error.contains("is not begun") && error.contains("templates.folder") && error.contains("each minute"), "{error}");
+    assert_eq!(story.number("SELECT count(*) FROM deliveries").await, 0);
+    story.run_until_idle(&app).await;
+    assert_eq!(mails.handed().len(), 5);
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ async fn slice(
     let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let ids = subscribed(&mut tx, weekly.topic_id, cursor).await?;
     let Some(last) = ids.last() else { return Ok(ids) };
-    let planned = count_subscribed(&mut tx, weekly.topic_id, (cursor, *last)).await?;
+    let planned = count_subscribed(&mut tx, weekly.topic_id, (cursor, *last), &[]).await?;
     let from = coming.first().map_or(now, |first| first.edition.times.starts_at.min(now));
     shadow::load(&mut tx, weekly.series_id, &ids, (from, now)).await?;
     shadow::hand_over(&mut tx, Some(now), now).await?;

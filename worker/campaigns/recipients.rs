@@ -116,34 +116,62 @@ pub(super) async fn subscribed(conn: &mut PgConnection, topic_id: i64, cursor: i
     .await
 }
 
-/// How many recipients a topic has after one subscriber and up to another: by the filter alone and apart from the rows that are
-/// written, because `planned` must be able to show that one is missing.
-pub(super) async fn count_subscribed(conn: &mut PgConnection, topic_id: i64, (after, last): (i64, i64)) -> sqlx::Result<i64> {
+/// Who has a row already in an edition that is yet to be planned, after one subscriber and up to another, in order. Nobody, unless the
+/// edition is planned anew: then those whom a stop had skipped keep theirs (`preflight::word`), who may come back, and are counted.
+pub(super) async fn kept(
+    conn: &mut PgConnection,
+    period: chrono::NaiveDate,
+    edition_id: i64,
+    (after, last): (i64, i64),
+) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        r#"SELECT subscriber_id AS "subscriber_id!" FROM deliveries
+        WHERE period = $1 AND edition_id = $2 AND subscriber_id > $3 AND subscriber_id <= $4 ORDER BY subscriber_id"#,
+        period,
+        edition_id,
+        after,
+        last
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// How many recipients a topic has after one subscriber and up to another, but for those who are [`kept`]: by the filter alone and apart
+/// from the rows that are written, because `planned` must be able to show that one is missing.
+pub(super) async fn count_subscribed(conn: &mut PgConnection, topic_id: i64, (after, last): (i64, i64), kept: &[i64]) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM subscriptions n JOIN subscribers s ON s.id = n.subscriber_id
         WHERE n.topic_id = $1 AND n.standing = 'confirmed' AND n.subscriber_id > $2 AND n.subscriber_id <= $3
             -- Said of both tables: the planner does not infer it, and reads all subscribers for each slice otherwise.
-            AND s.id > $2 AND s.id <= $3 AND s.erased_at IS NULL
+            AND s.id > $2 AND s.id <= $3 AND s.id <> ALL($4::bigint[]) AND s.erased_at IS NULL
             AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = s.id AND x.lifted_at IS NULL)"#,
         topic_id,
         after,
-        last
+        last,
+        kept
     )
     .fetch_one(conn)
     .await
 }
 
-/// Writes the line of a program down for an edition, as it stands now; how many are in it.
-pub(super) async fn write_line(conn: &mut PgConnection, edition_id: i64, program_id: i64, opening_id: Option<i64>) -> sqlx::Result<u64> {
+/// Writes the line of a program down for an edition, as it stands now, but for those who are [`kept`]; how many are in it.
+pub(super) async fn write_line(
+    conn: &mut PgConnection,
+    edition_id: i64,
+    program_id: i64,
+    opening_id: Option<i64>,
+    kept: &[i64],
+) -> sqlx::Result<u64> {
     let written = sqlx::query!(
         "INSERT INTO edition_line (edition_id, n, subscriber_id, entry_id)
         SELECT $1, row_number() OVER (ORDER BY -e.priority, e.joined_at, e.id), e.subscriber_id, e.id FROM entries e
         LEFT JOIN opening_line l ON l.opening_id = $3 AND l.program_id = $2 AND l.entry_id = e.id
-        WHERE e.program_id = $2 AND e.state = 'waiting' AND l.passed_over IS NULL
+        WHERE e.program_id = $2 AND e.state = 'waiting' AND l.passed_over IS NULL AND e.subscriber_id <> ALL($4::bigint[])
             AND NOT EXISTS (SELECT FROM suppressions x WHERE x.subscriber_id = e.subscriber_id AND x.lifted_at IS NULL)",
         edition_id,
         program_id,
-        opening_id
+        opening_id,
+        kept
     )
     .execute(conn)
     .await?;

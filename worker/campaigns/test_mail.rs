@@ -11,7 +11,7 @@ use super::CampaignError;
 use super::preflight::opened_for_a_look;
 use super::store::{self, Campaign, What};
 use super::weekly;
-use crate::audience::suppression;
+use crate::audience::{store as audience, suppression};
 use crate::base::address::EmailAddress;
 use crate::base::keys::Keyring;
 use crate::base::time::{civil_to_db, period_of, to_db};
@@ -41,16 +41,36 @@ pub async fn send(
     now: Timestamp,
 ) -> Result<TestMail, CampaignError> {
     let campaign = store::find(&mut *conn, name).await?;
-    refuse_the_stopped(&mut *conn, keyring, &campaign, to).await?;
     let contents = contents(&mut *conn, &campaign, subscriber, now).await?;
-    let period = civil_to_db(period_of(now));
     // Apart from what is written: attaching a partition waits for transactions that write.
-    sqlx::query!("SELECT ensure_deliveries_partition($1)", period).fetch_one(&mut *conn).await?;
+    sqlx::query!("SELECT ensure_deliveries_partition($1)", civil_to_db(period_of(now))).fetch_one(&mut *conn).await?;
     let mut tx = conn.begin().await?;
+    // An erasure holds this lock alone: one that comes now finds the mail, and one that came before is seen by the next line.
+    audience::lock_audience_shared(&mut tx).await?;
+    let queued = match refuse_the_stopped(&mut tx, keyring, &campaign, to).await {
+        Ok(()) => queue(&mut tx, &campaign, to, subscriber, &contents, now).await,
+        Err(error) => Err(error),
+    };
+    // A transaction that is only dropped keeps its locks as long as the connection rests.
+    match &queued {
+        Ok(_) => tx.commit().await?,
+        Err(_) => tx.rollback().await?,
+    }
+    Ok(TestMail { delivery: queued?, tip: contents.tip, subject: contents.subject })
+}
+
+async fn queue(
+    conn: &mut PgConnection,
+    campaign: &Campaign,
+    to: &EmailAddress,
+    subscriber: Option<i64>,
+    contents: &Contents,
+    now: Timestamp,
+) -> Result<i64, CampaignError> {
     let delivery = sqlx::query_scalar!(
         "INSERT INTO deliveries (period, basis, address, topic_id, tip_revision_id, template, context, due_at, ready_at, valid_until, state)
         VALUES ($1, 'test', $2, $3, $4, $5, $6, $7, $7, $8, 'queued') RETURNING id",
-        period,
+        civil_to_db(period_of(now)),
         to.as_given(),
         contents.topic_id,
         contents.revision_id,
@@ -59,12 +79,11 @@ pub async fn send(
         to_db(now),
         to_db(now + WORTH)
     );
-    let delivery = delivery.fetch_one(&mut *tx).await?;
+    let delivery = delivery.fetch_one(&mut *conn).await?;
     // Masked: the address stands in one place, which an erasure finds.
-    store::record_act(&mut tx, "test", &campaign, Some(&to.to_string()), now).await?;
-    wake::enqueue(&mut tx, &Job::Send).await?;
-    tx.commit().await?;
-    Ok(TestMail { delivery, tip: contents.tip, subject: contents.subject })
+    store::record_act(conn, "test", campaign, Some(&to.to_string()), now).await?;
+    wake::enqueue(conn, &Job::Send).await?;
+    Ok(delivery)
 }
 
 // A stop holds for tests too, whoever the operator thinks that she writes to.

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 
 use super::edition::Occurrence;
 use super::planning::{SLICE, Slice};
-use super::recipients::{count_subscribed, subscribed};
+use super::recipients::{count_subscribed, kept, subscribed};
 use super::schedule::{Rule, Schedule};
 use crate::base::time::{from_db, to_db};
 use crate::base::zone;
@@ -22,14 +22,16 @@ pub(super) use times::Times;
 /// Plans the next slice: the recipients after the cursor, each with her next tip or the reason why she gets none.
 pub(super) async fn slice(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Option<Slice>> {
     let Some(edition) = lock(&mut *conn, edition_id).await? else { return Ok(None) };
-    let ids = subscribed(&mut *conn, edition.topic_id, edition.cursor).await?;
-    let last = ids.last().copied().unwrap_or(edition.cursor);
-    let counted = edition.counted + count_subscribed(&mut *conn, edition.topic_id, (edition.cursor, last)).await?;
+    let mut ids = subscribed(&mut *conn, edition.topic_id, edition.cursor).await?;
+    let (done, last) = ((ids.len() as i64) < SLICE, ids.last().copied().unwrap_or(edition.cursor));
+    let kept = kept(&mut *conn, edition.period, edition.id, (edition.cursor, last)).await?;
+    let counted = edition.counted + count_subscribed(&mut *conn, edition.topic_id, (edition.cursor, last), &kept).await?;
+    ids.retain(|id| kept.binary_search(id).is_err());
     if !ids.is_empty() {
         hold_series(conn, edition.series_id).await?;
         write(conn, &edition, &ids, now).await?;
     }
-    Ok(Some(Slice { counted, cursor: last, done: (ids.len() as i64) < SLICE, running: edition.running }))
+    Ok(Some(Slice { counted, cursor: last, done, running: edition.running }))
 }
 
 /// Writes the delivery of one subscriber alone, for a look at what she would get; the caller rolls back.

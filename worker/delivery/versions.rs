@@ -15,10 +15,15 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// Compiled versions that are kept beside the newest: the editions of a busy day share them.
 const KEPT: usize = 8;
+
+/// So long the folder must have stood still before anything of it is taken: of one that is being copied, a part makes sound mails too.
+pub const REST: Duration = Duration::from_secs(2);
 
 /// So long it is remembered that a version cannot be used.
 const REMEMBERED: SignedDuration = SignedDuration::from_mins(5);
@@ -42,11 +47,21 @@ struct Older {
     good_until: Option<Timestamp>,
 }
 
-/// How the folder looked when it was read last, and at the last look.
-#[derive(Debug, Default)]
+/// How the folder looked when it was read last, and how it looks since when.
+#[derive(Debug)]
 struct Watch {
-    read: Option<folder::Look>,
-    seen: Option<folder::Look>,
+    read: Found,
+    seen: Option<Seen>,
+}
+
+/// What a look at the folder found; none when it cannot be read.
+type Found = Option<folder::Look>;
+
+/// What the last look found, and the first one that found the same.
+#[derive(Debug)]
+struct Seen {
+    found: Found,
+    since: Instant,
 }
 
 /// Why there are no templates.
@@ -74,8 +89,10 @@ pub enum VersionError {
 /// What a look at the folder came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing is new, or it is still being written.
+    /// Nothing is new.
     None,
+    /// It does not stand still long enough yet: the version before is kept for now.
+    Restless,
     /// There is a new version, and it is used from now on.
     Taken,
     /// There is a new version, and it is not good; the one before is kept.
@@ -86,7 +103,8 @@ impl Versions {
     /// The templates of `folder` before those of the binary; refused when they do not make sound mails.
     pub fn load(site: Site, folder: Option<&Path>) -> Result<Self, VersionError> {
         // Seen before they are read: what is written in between is found by the next look.
-        let look = folder.and_then(|folder| folder::look(folder).ok());
+        let found = folder.and_then(|folder| folder::look(folder).ok());
+        let seen = Seen { found: found.clone(), since: Instant::now() };
         let newest = match folder {
             Some(folder) => sound(&site, folder)?,
             None => Templates::load(site.clone())?,
@@ -96,7 +114,7 @@ impl Versions {
             site,
             folder: folder.map(Path::to_owned),
             newest: RwLock::new(Arc::new(newest)),
-            watch: Mutex::new(Watch { read: look.clone(), seen: look }),
+            watch: Mutex::new(Watch { read: found, seen: Some(seen) }),
             older: tokio::sync::Mutex::default(),
         })
     }
@@ -121,34 +139,40 @@ impl Versions {
         self.folder.is_some()
     }
 
-    /// Looks at the folder; takes up a new version once it rests, so that one that is half copied is not. Blocks while it compiles.
+    /// Looks at the folder; takes up a new version once it stood still for [`REST`], so that one that is half copied is not. Blocks while
+    /// it compiles.
     pub fn look(&self) -> Change {
         let Some(folder) = &self.folder else { return Change::None };
-        let now = folder::look(folder).ok();
-        // Were a compilation to panic, it would not be tried again.
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let rests = watch.seen == now;
-        watch.seen.clone_from(&now);
-        if watch.read == now || !rests {
+        // The time is taken under the lock: somebody else may have compiled until now.
+        self.look_at(folder, &mut watch, Instant::now())
+    }
+
+    fn look_at(&self, folder: &Path, watch: &mut Watch, now: Instant) -> Change {
+        let found = folder::look(folder).ok();
+        let since = watch.seen.take().filter(|seen| seen.found == found).map_or(now, |seen| seen.since);
+        watch.seen = Some(Seen { found: found.clone(), since });
+        if now.saturating_duration_since(since) < REST {
+            return Change::Restless;
+        }
+        if watch.read == found {
             return Change::None;
         }
-        watch.read = now;
-        match sound(&self.site, folder) {
+        // Were a compilation to panic, it would not be tried again.
+        let before = std::mem::replace(&mut watch.read, found);
+        let templates = sound(&self.site, folder);
+        if folder::look(folder).ok() != watch.read {
+            // It was written to while it was read: that may be half of it.
+            (watch.read, watch.seen) = (before, None);
+            return Change::Restless;
+        }
+        match templates {
             Ok(templates) => self.take(templates),
             Err(error) => {
                 metrics::gauge!(BROKEN).set(1);
                 tracing::error!(%error, "the folder of templates has changed and cannot be used: mails are made with the version before");
                 Change::Refused
             }
-        }
-    }
-
-    /// Looks twice at once, for an edition that is about to begin: what stands in the folder now is taken up, if it is not written at
-    /// this moment. Blocks while it compiles.
-    pub fn look_now(&self) -> Change {
-        match self.look() {
-            Change::None => self.look(),
-            change => change,
         }
     }
 

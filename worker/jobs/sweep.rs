@@ -17,14 +17,19 @@ use crate::{
     delivery::{
         ledger::lease,
         pump::{self, letter::Letters},
-        versions::{Change, Versions, store as versions},
+        versions::{Change, REST, store as versions},
     },
     signup::tend,
     waitlist::opening,
 };
+use anyhow::ensure;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// So long a folder of templates that is being written keeps a job waiting.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Opens what is due and has it planned, settles what the dead left, finishes what is done.
 pub async fn sweep(app: &App) -> anyhow::Result<()> {
@@ -63,25 +68,46 @@ async fn tend_tips(app: &App, conn: &mut PgConnection, now: Timestamp) -> anyhow
 
 async fn look_at_templates(app: &App) {
     if app.setup.templates.is_watched() {
-        blocking_look(app, Versions::look).await;
+        blocking_look(app).await;
     }
 }
 
 // Compiling what has changed takes a while, and others want this thread.
-async fn blocking_look(app: &App, look: fn(&Versions) -> Change) {
+async fn blocking_look(app: &App) -> Change {
     let setup = app.setup.clone();
-    if let Err(error) = tokio::task::spawn_blocking(move || look(&setup.templates)).await {
+    tokio::task::spawn_blocking(move || setup.templates.look()).await.unwrap_or_else(|error| {
         tracing::error!(%error, "the folder of templates could not be looked at");
+        Change::None
+    })
+}
+
+// An edition keeps the templates that it begins with: whoever corrected one and had it planned anew means what stands there now, and all
+// of it. No connection is held meanwhile; the sweep wakes those again that were not begun.
+async fn until_templates_rest(app: &App, edition_id: i64) -> anyhow::Result<()> {
+    let pool = &app.setup.db.pool;
+    if !app.setup.templates.is_watched() || versions::of_edition(&mut *pool.acquire().await?, edition_id).await?.is_some() {
+        return Ok(());
     }
+    let began = Instant::now();
+    while blocking_look(app).await == Change::Restless {
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "edition {edition_id} is not begun while its templates are being written: {} (templates.folder) was to stand still for {} s, \
+             and did not within {} s; it is looked at again each minute",
+            app.config.templates.folder,
+            REST.as_secs(),
+            PATIENCE.as_secs()
+        );
+        // Nothing tells that a folder stands still but time.
+        tokio::time::sleep(REST / 10).await;
+    }
+    Ok(())
 }
 
 /// Plans an edition to its end, slice by slice, and checks the mails of each; those of a running one leave in between.
 pub async fn plan(app: &App, edition_id: i64) -> anyhow::Result<()> {
+    until_templates_rest(app, edition_id).await?;
     let mut conn = app.setup.db.pool.acquire().await?;
-    if app.setup.templates.is_watched() && versions::of_edition(&mut conn, edition_id).await?.is_none() {
-        // Who corrected a template and had the edition planned anew means what stands there now, rested or not.
-        blocking_look(app, Versions::look_now).await;
-    }
     // Before its first mail can be made: from here on every worker renders it with this version.
     app.setup.templates.begin(&mut conn, edition_id, app.setup.clock.now()).await?;
     let letters = Arc::new(Letters::new(app.setup.clone()));

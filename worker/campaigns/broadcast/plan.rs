@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::base::time::to_db;
 use crate::campaigns::planning::{SLICE, Slice};
-use crate::campaigns::recipients::{Recipients, count_subscribed, subscribed, write_line};
+use crate::campaigns::recipients::{Recipients, count_subscribed, kept, subscribed, write_line};
 pub(in crate::campaigns) use crate::delivery::ledger::line::hold as hold_line;
 
 /// Plans the next slice: everyone in it is queued, or skipped with the reason.
@@ -44,9 +44,11 @@ async fn lock(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<Option<E
 }
 
 async fn of_topic(conn: &mut PgConnection, edition: &Edition, topic_id: i64, now: Timestamp) -> sqlx::Result<Slice> {
-    let ids = subscribed(&mut *conn, topic_id, edition.planned_up_to).await?;
-    let last = ids.last().copied().unwrap_or(edition.planned_up_to);
-    let counted = edition.counted + count_subscribed(&mut *conn, topic_id, (edition.planned_up_to, last)).await?;
+    let mut ids = subscribed(&mut *conn, topic_id, edition.planned_up_to).await?;
+    let (done, last) = ((ids.len() as i64) < SLICE, ids.last().copied().unwrap_or(edition.planned_up_to));
+    let kept = kept(&mut *conn, edition.period, edition.id, (edition.planned_up_to, last)).await?;
+    let counted = edition.counted + count_subscribed(&mut *conn, topic_id, (edition.planned_up_to, last), &kept).await?;
+    ids.retain(|id| kept.binary_search(id).is_err());
     sqlx::query!(
         "INSERT INTO deliveries (period, edition_id, subscriber_id, topic_id, due_at, ready_at, finished_at, basis, template, state, reason)
         SELECT $1, $2, p.id, $3, $4, CASE WHEN NOT p.paused THEN $4 END, CASE WHEN p.paused THEN $6::timestamptz END, 'topic', 'broadcast',
@@ -63,13 +65,14 @@ async fn of_topic(conn: &mut PgConnection, edition: &Edition, topic_id: i64, now
     )
     .execute(conn)
     .await?;
-    Ok(Slice { counted, cursor: last, done: (ids.len() as i64) < SLICE, running: edition.running })
+    Ok(Slice { counted, cursor: last, done, running: edition.running })
 }
 
 // Rows are numbered in the order of the line, and claimed in the order of their numbers.
 async fn of_line(conn: &mut PgConnection, edition: &Edition, program_id: i64) -> sqlx::Result<Slice> {
     if edition.planned_up_to == 0 {
-        write_line(&mut *conn, edition.id, program_id, edition.opening_id).await?;
+        let kept = kept(&mut *conn, edition.period, edition.id, (0, i64::MAX)).await?;
+        write_line(&mut *conn, edition.id, program_id, edition.opening_id, &kept).await?;
     }
     let last = edition.planned_up_to + SLICE;
     let found = sqlx::query_scalar!(

@@ -40,7 +40,7 @@ pub(super) async fn mine(conn: &mut PgConnection, edition_id: i64) -> sqlx::Resu
 }
 
 /// What a stop skipped may come back so long, by `people::stop`'s undo; an hour is more than that, and than clocks are apart.
-const COMES_BACK: SignedDuration = SignedDuration::from_hours(1);
+pub(super) const COMES_BACK: SignedDuration = SignedDuration::from_hours(1);
 
 /// The next portion; none when there is nothing to look at now.
 pub(super) async fn portion(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Option<Portion>> {

@@ -91,27 +91,66 @@ pub(super) async fn begin_anew(conn: &mut PgConnection, edition_id: i64, now: Ti
             renew_words(conn, edition_id).await?;
             replan_withdrawn(conn, edition_id, now).await?;
         }
-        false => unplan(conn, edition_id).await?,
+        false => unplan(conn, edition_id, now).await?,
     }
     store::forget(conn, edition_id).await
 }
 
-async fn unplan(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
+// Whoever left and may take it back keeps her row, and is counted already; planning passes over it.
+async fn unplan(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<()> {
+    let kept = may_come_back(conn, edition_id, now).await?;
     sqlx::query!(
         "WITH gone AS (
-            DELETE FROM deliveries d USING editions e WHERE e.id = $1 AND d.period = e.period AND d.edition_id = e.id
+            DELETE FROM deliveries d USING editions e
+            WHERE e.id = $1 AND d.period = e.period AND d.edition_id = e.id AND d.id <> ALL($2::bigint[])
             RETURNING d.subscriber_id, d.segment_id, d.state)
         DELETE FROM segments_given g USING gone
         WHERE gone.state = 'queued' AND g.subscriber_id = gone.subscriber_id AND g.segment_id = gone.segment_id",
-        edition_id
+        edition_id,
+        &kept
     )
     .execute(&mut *conn)
     .await?;
+    renew_kept_words(conn, edition_id).await?;
     sqlx::query!("DELETE FROM edition_line WHERE edition_id = $1", edition_id).execute(&mut *conn).await?;
-    sqlx::query!("UPDATE editions SET planned = NULL, counted = 0, planned_up_to = 0, template_version = NULL WHERE id = $1", edition_id)
-        .execute(conn)
-        .await
-        .map(drop)
+    sqlx::query!(
+        "UPDATE editions SET planned = NULL, counted = cardinality($2::bigint[]), planned_up_to = 0, template_version = NULL WHERE id = $1",
+        edition_id,
+        &kept
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+// What a stop skipped that stands, and that `people::stop`'s undo would queue again. Not with a tip that is approved no more: it is not
+// to be sent. Whoever came back already is planned like everybody.
+async fn may_come_back(conn: &mut PgConnection, edition_id: i64, now: Timestamp) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "SELECT d.id FROM editions e JOIN deliveries d ON d.period = e.period AND d.edition_id = e.id
+        JOIN delivery_refusals r ON r.period = d.period AND r.id = d.id
+        WHERE e.id = $1 AND d.state = 'skipped' AND d.reason IN ('unsubscribed', 'suppressed: unsubscribe_all') AND d.finished_at > $2
+            AND r.refusal IS NOT NULL AND r.refusal <> 'suppressed: erased'
+            AND (d.segment_id IS NULL OR EXISTS (SELECT FROM tips t WHERE t.segment_id = d.segment_id AND t.state = 'approved'))
+        ORDER BY d.id FOR UPDATE OF d",
+        edition_id,
+        to_db(now - store::COMES_BACK)
+    )
+    .fetch_all(conn)
+    .await
+}
+
+// Their segments are free, so nobody inherits anything by the words that they had.
+async fn renew_kept_words(conn: &mut PgConnection, edition_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE deliveries d SET tip_revision_id = t.revision_id FROM editions e, tips t
+        WHERE e.id = $1 AND d.period = e.period AND d.edition_id = e.id
+            AND t.segment_id = d.segment_id AND t.state = 'approved' AND t.revision_id <> d.tip_revision_id",
+        edition_id
+    )
+    .execute(conn)
+    .await
+    .map(drop)
 }
 
 // Not of a tip that an import found to share words with another after its words were written: who inherits what was reckoned by those.

@@ -16,48 +16,72 @@ fn version(versions: &Versions) -> String {
     versions.newest().files().version().to_owned()
 }
 
+// A look by a clock that the story turns.
+struct Clock(Instant);
+
+impl Clock {
+    fn look_after(&mut self, versions: &Versions, time: Duration) -> Change {
+        self.0 += time;
+        versions.look_at(versions.folder.as_deref().unwrap(), &mut versions.watch.lock().unwrap(), self.0)
+    }
+
+    // What two looks come to between which the folder stood still.
+    fn rest(&mut self, versions: &Versions) -> [Change; 2] {
+        [Duration::ZERO, REST].map(|time| self.look_after(versions, time))
+    }
+}
+
 #[test]
 fn a_change_is_taken_up_once_the_folder_rests() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "One: {{tip.subject}}");
-    let versions = versions(folder.path());
+    let (versions, mut clock) = (versions(folder.path()), Clock(Instant::now()));
     let first = version(&versions);
-    assert_eq!([versions.look(), versions.look()], [Change::None, Change::None]);
+    assert_eq!([REST, REST].map(|time| clock.look_after(&versions, time)), [Change::None; 2]);
     write(folder.path(), "Two, and more: {{tip.subject}}");
-    assert_eq!([versions.look(), versions.look(), versions.look()], [Change::None, Change::Taken, Change::None]);
+    assert_eq!(clock.rest(&versions), [Change::Restless, Change::Taken]);
+    assert_eq!(clock.look_after(&versions, Duration::ZERO), Change::None);
     assert_ne!(version(&versions), first);
     fs::remove_file(folder.path().join("weekly_tip/subject.txt.hbs")).unwrap();
-    assert_eq!([versions.look(), versions.look()], [Change::None, Change::Taken]);
+    assert_eq!(clock.rest(&versions), [Change::Restless, Change::Taken]);
     assert_eq!(version(&versions), Files::built_in().version());
 }
 
 #[test]
-fn what_stands_there_when_an_edition_begins_is_taken_up_at_once() {
+fn a_folder_that_is_half_copied_is_taken_up_when_all_of_it_stood_still_for_long_enough() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "One: {{tip.subject}}");
-    let versions = versions(folder.path());
-    assert_eq!(versions.look_now(), Change::None);
+    let (versions, mut clock) = (versions(folder.path()), Clock(Instant::now()));
+    let (first, almost) = (version(&versions), REST - Duration::from_millis(1));
+    assert_eq!(clock.look_after(&versions, REST / 2), Change::Restless, "a start may fall into the copying too");
     write(folder.path(), "Two, and more: {{tip.subject}}");
-    assert_eq!([versions.look_now(), versions.look_now()], [Change::Taken, Change::None]);
-    write(folder.path(), "{{#if");
-    assert_eq!([versions.look_now(), versions.look_now()], [Change::Refused, Change::None]);
+    assert_eq!([Duration::ZERO, Duration::ZERO, almost].map(|time| clock.look_after(&versions, time)), [Change::Restless; 3]);
+    fs::write(folder.path().join("weekly_tip/body.txt.hbs"), Files::built_in().texts()["weekly_tip/body.txt"].replace("\n", "\n\n"))
+        .unwrap();
+    assert_eq!([almost, almost].map(|time| clock.look_after(&versions, time)), [Change::Restless; 2]);
+    assert_eq!(version(&versions), first);
+    assert_eq!(clock.look_after(&versions, Duration::from_millis(1)), Change::Taken);
+    let newest = versions.newest();
+    let texts = newest.files().texts();
+    assert!(texts["weekly_tip/subject.txt"].starts_with("Two") && texts["weekly_tip/body.txt"].contains("\n\n\n"), "{texts:?}");
 }
 
 #[test]
 fn a_change_that_makes_no_sound_mails_is_refused_once_and_the_version_before_stays() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "One: {{tip.subject}}");
-    let versions = versions(folder.path());
+    let (versions, mut clock) = (versions(folder.path()), Clock(Instant::now() + REST));
     let first = version(&versions);
     for broken in ["{{#if", "{{nobody.knows}}", "{{env 'PATH'}}"] {
         write(folder.path(), broken);
-        assert_eq!([versions.look(), versions.look(), versions.look()], [Change::None, Change::Refused, Change::None], "{broken}");
+        assert_eq!(clock.rest(&versions), [Change::Restless, Change::Refused], "{broken}");
+        assert_eq!(clock.look_after(&versions, REST), Change::None, "{broken}");
         assert_eq!(version(&versions), first, "{broken}");
     }
     write(folder.path(), "One: {{tip.subject}}");
-    assert_eq!([versions.look(), versions.look()], [Change::None, Change::None], "as it was before");
+    assert_eq!(clock.rest(&versions), [Change::Restless, Change::None], "as it was before");
     fs::remove_dir_all(folder.path()).unwrap();
-    assert_eq!([versions.look(), versions.look()], [Change::None, Change::Refused], "a folder that is gone is no wish for other templates");
+    assert_eq!(clock.rest(&versions), [Change::Restless, Change::Refused], "a folder that is gone is no wish for other templates");
     assert_eq!(version(&versions), first);
 }
 

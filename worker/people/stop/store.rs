@@ -69,7 +69,7 @@ pub(in crate::people) async fn skip_tests(
     now: Timestamp,
 ) -> sqlx::Result<u64> {
     let tests = sqlx::query!(
-        r#"SELECT d.id, d.address AS "address!" FROM deliveries d
+        r#"SELECT d.period, d.id, d.address AS "address!" FROM deliveries d
         WHERE d.basis = 'test' AND d.state IN ('queued', 'claimed', 'deferred') AND ($1::bigint IS NULL
             OR EXISTS (SELECT FROM suppressions s WHERE s.subscriber_id = $1 AND s.lifted_at IS NULL)
             OR EXISTS (SELECT FROM subscriptions n WHERE n.subscriber_id = $1 AND n.topic_id = d.topic_id AND n.standing = 'unsubscribed'))"#,
@@ -77,14 +77,19 @@ pub(in crate::people) async fn skip_tests(
     );
     // One address has many spellings, which only reading them brings together.
     let is_hers = |text: &str| EmailAddress::parse(text).is_ok_and(|address| address.key() == key);
-    let hers: Vec<i64> = tests.fetch_all(&mut *conn).await?.into_iter().filter(|test| is_hers(&test.address)).map(|test| test.id).collect();
-    if hers.is_empty() {
+    let tests = tests.fetch_all(&mut *conn).await?.into_iter().filter(|test| is_hers(&test.address));
+    let (periods, ids): (Vec<chrono::NaiveDate>, Vec<i64>) = tests.map(|test| (test.period, test.id)).unzip();
+    if ids.is_empty() {
         return Ok(0);
     }
     let skipped = sqlx::query!(
-        "UPDATE deliveries SET state = 'skipped', reason = 'the address said stop', ready_at = NULL, finished_at = $2
-        WHERE basis = 'test' AND id = ANY($1) AND state IN ('queued', 'claimed', 'deferred')",
-        &hers,
+        "WITH hers AS (
+            SELECT d.period, d.id FROM deliveries d JOIN unnest($1::date[], $2::bigint[]) AS w (period, id) USING (period, id)
+            WHERE d.basis = 'test' AND d.state IN ('queued', 'claimed', 'deferred') ORDER BY d.period, d.id FOR UPDATE OF d)
+        UPDATE deliveries d SET state = 'skipped', reason = 'the address said stop', ready_at = NULL, finished_at = $3
+        FROM hers WHERE d.period = hers.period AND d.id = hers.id",
+        &periods,
+        &ids,
         to_db(now)
     )
     .execute(conn)
