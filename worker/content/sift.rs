@@ -188,7 +188,8 @@ fn settle_links(blocks: &[Block], fates: &mut Fates) {
 
 /// One sentence that ends with a colon: it only leads to what stands below it.
 pub(super) fn is_lead_in(block: &Block) -> bool {
-    block.is_paragraph() && block.text.ends_with(':') && block.words <= 40 && sentences::sentences(&block.text).count() == 1
+    let sentences = || sentences::sentences(&block.text.replace('\n', " ")).count();
+    block.is_paragraph() && block.text.ends_with(':') && block.words <= 40 && sentences() == 1
 }
 
 fn is_link_list(block: &Block) -> bool {
