@@ -114,6 +114,8 @@ async fn a_context_that_does_not_fit_ends_its_own_delivery_and_says_why() {
         let (state, reason) = scene.state(key).await;
         assert!(state == "failed" && reason.contains(why), "{template}: {state}, {reason}");
     }
+    assert_eq!(scene.story.number("SELECT count(*) FROM deliveries WHERE handing_over_at IS NOT NULL").await, 0, "none was handed over");
+    assert_eq!(scene.story.number("SELECT count(*) FROM transactional WHERE handed_over_at IS NOT NULL").await, 0, "no clock began");
     let sound = scene.enqueue("preferences_link", Basis::Preferences, json!({}), &scene.later(48)).await;
     scene.work().await;
     assert_eq!((scene.state(sound).await.0.as_str(), scene.mails.handed().len()), ("sent", 1));

@@ -90,11 +90,14 @@ async fn held(scene: &Scene, what: &str, injected: usize) -> Outcome {
 
 /// Works until nothing waits for a retry any more, or for so long.
 pub(crate) async fn retry(scene: &Scene, patience: Duration) {
+    let waiting = || scene.story.number("SELECT count(*) FROM deliveries WHERE state IN ('queued', 'claimed', 'handing_over', 'deferred')");
+    // A worker that is asked to end before it has begun is ended by the signal itself.
+    if waiting().await == 0 {
+        return;
+    }
     let begun = Instant::now();
     let mut worker = scene.story.worker(&[]);
-    while scene.story.number("SELECT count(*) FROM deliveries WHERE state IN ('queued', 'claimed', 'handing_over', 'deferred')").await > 0
-        && begun.elapsed() < patience
-    {
+    while waiting().await > 0 && begun.elapsed() < patience {
         // Between two looks: the real binary's back-off is the machine's time, and cannot be hurried.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

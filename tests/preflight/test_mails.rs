@@ -155,6 +155,7 @@ async fn a_test_is_made_with_one_connection_to_the_database() {
     let url = story.app.database_url().to_owned();
     story.app.db = database::connect(&url, 1).await.expect("a database");
     let letters = Letters::new(story.jobs(Vec::new()).setup.clone());
-    let made = tokio::time::timeout(Duration::from_secs(20), letters.make(&taken[0])).await.expect("no wait");
+    let ready = tokio::time::timeout(Duration::from_secs(20), letters.ready(&taken[0])).await.expect("no wait");
+    let made = letters.make(&ready.expect("all that it is made of"));
     assert!(String::from_utf8_lossy(&made.expect("a mail").bytes).contains("Subject: [Test] "));
 }

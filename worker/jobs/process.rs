@@ -9,7 +9,10 @@ use crate::{
     },
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
+
+/// How often a worker that is to end when nothing is left looks for what only time makes due.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Works until `stop` says true.
 pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
@@ -34,8 +37,9 @@ pub async fn run_until_idle(app: Arc<App>, mut told: watch::Receiver<bool>) -> a
         async move { pump_on(&app, stopped).await }
     });
     let mut outlook = app.setup.db.outage.outlook();
+    let mut swept = None;
     let ended = loop {
-        match look_once(&app, &boot).await {
+        match look_when_due(&app, &boot, &mut swept).await {
             Ok(true) => break Ok(()),
             Ok(false) => outlook.well(),
             Err(error) if matches!(error.downcast_ref(), Some(PumpError::ClocksApart(_))) => break Err(error),
@@ -68,6 +72,16 @@ pub async fn is_idle(app: &App) -> anyhow::Result<bool> {
         due::finish(&mut *app.setup.db.pool.acquire().await?, app.setup.clock.now()).await?;
     }
     Ok(idle)
+}
+
+// While mails leave, what a sweep asks would take time from them: it is done as often as the ticks do it, and before the end.
+async fn look_when_due(app: &App, boot: &str, swept: &mut Option<Instant>) -> anyhow::Result<bool> {
+    let lately = swept.is_some_and(|at| at.elapsed() < SWEEP);
+    if lately && look::is_busy(&mut *app.setup.db.pool.acquire().await?, app.setup.clock.now()).await? {
+        return Ok(false);
+    }
+    *swept = Some(Instant::now());
+    look_once(app, boot).await
 }
 
 // Whether nothing is left. What a job would do at its next tick is done here at once.

@@ -77,7 +77,7 @@ pub(crate) async fn run(order: &Order) -> anyhow::Result<()> {
     let claimed = Arc::new(claim_all(&app).await?);
     let letters = Arc::new(Letters::new(app.setup.clone()));
     // What all mails share is read before, as it would be by the first few of a long edition.
-    let first = letters.make(claimed.first().context("nothing is planned")?).await?;
+    let first = letters.make(&letters.ready(claimed.first().context("nothing is planned")?).await?)?;
     let next = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
     let mut connections = JoinSet::new();
@@ -110,7 +110,7 @@ async fn claim_all(app: &App) -> anyhow::Result<Vec<Claimed>> {
 async fn hand_over(app: App, letters: Arc<Letters>, claimed: Arc<Vec<Claimed>>, next: Arc<AtomicUsize>) -> anyhow::Result<()> {
     let mut session = app.setup.outlets.first().context("a relay")?.relay.connect().await?;
     while let Some(claimed) = claimed.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let letter = letters.make(claimed).await?;
+        let letter = letters.make(&letters.ready(claimed).await?)?;
         let envelope = Envelope { from: &app.setup.return_path, to: &letter.to, message_id: &letter.message_id };
         let done = session.hand_over(&envelope, letter.bytes, Instant::now() + Duration::from_secs(10)).await;
         anyhow::ensure!(done.session_usable, "the relay broke off: {done:?}");

@@ -120,26 +120,6 @@ pub(super) async fn exchange(
             ) AS a
             -- One row for each, and the planner is to know it: expecting a thousand, it would read the whole month to find thirty.
             CROSS JOIN LATERAL (SELECT FROM deliveries d WHERE d.period = $1 AND d.id = a.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS locked
-        ), recorded AS (
-            UPDATE deliveries d SET
-                state = r.state,
-                reason = r.reason,
-                ready_at = CASE r.state WHEN 'deferred' THEN r.until WHEN 'queued' THEN coalesce(r.until, d.due_at) END,
-                put_off_until = CASE WHEN r.state = 'queued' AND r.until IS NOT NULL THEN r.until ELSE d.put_off_until END,
-                attempts = d.attempts + r.counted::integer,
-                breaks = d.breaks + (NOT r.counted AND d.state = 'handing_over')::integer,
-                reply_code = coalesce(r.code, d.reply_code),
-                enhanced_code = CASE WHEN r.reply IS NULL THEN d.enhanced_code ELSE r.enhanced END,
-                reply = coalesce(r.reply, d.reply),
-                handing_over_at = CASE WHEN r.state = 'queued' THEN NULL ELSE d.handing_over_at END,
-                finished_at = CASE WHEN r.state IN ('sent', 'failed', 'unconfirmed') THEN $12::timestamptz END
-            FROM asked r
-            WHERE d.period = $1 AND d.id = r.id AND r.state IS NOT NULL AND d.worker_id = $11 AND d.fence = r.fence
-                -- A late answer still counts for what was given up as unconfirmed, and for what waits to be repeated because
-                -- of that; nothing else is ever reopened by it.
-                AND (d.state IN ('claimed', 'handing_over')
-                    OR ((d.state = 'unconfirmed' OR (d.state = 'queued' AND d.repeated_at IS NOT NULL)) AND r.state IN ('sent', 'failed')))
-            RETURNING d.id, false AS judged, d.state, d.fence, d.edition_id, d.subscriber_id, d.segment_id, d.repeated_at
         ), judged AS MATERIALIZED (
             SELECT d.id, d.fence, CASE
                     WHEN d.refusal IS NOT NULL THEN d.refusal
@@ -152,26 +132,46 @@ pub(super) async fn exchange(
                                 OR (o.state = 'claimed' AND o.id < d.id))
                     ) THEN 'tip within 72 hours'
                     WHEN d.valid_until <= $12 OR d.over_at <= $12 THEN 'expired'
-                END AS refusal, coalesce(e.state = 'running', true) AS running
+                END AS refusal, coalesce(e.state = 'running', true) AS running, d.edition_id IS NOT NULL AS of_edition
             FROM asked m
             JOIN delivery_refusals d ON d.period = $1 AND d.id = m.id AND d.fence = m.fence AND d.state = 'claimed' AND d.worker_id = $11
             LEFT JOIN editions e ON e.id = d.edition_id
             WHERE m.state IS NULL AND EXISTS (SELECT FROM workers WHERE id = $11 AND gone_at IS NULL AND seen_at > clock_timestamp() - $13::interval)
-        ), marked AS (
-            UPDATE deliveries d SET
-                state = CASE WHEN j.refusal IS NOT NULL THEN 'skipped' WHEN j.running THEN 'handing_over' ELSE 'queued' END,
-                reason = j.refusal,
-                finished_at = CASE WHEN j.refusal IS NOT NULL THEN $12 END,
-                ready_at = CASE WHEN j.refusal IS NULL AND NOT j.running THEN d.due_at END,
-                handing_over_at = CASE WHEN j.refusal IS NULL AND j.running THEN $12 ELSE d.handing_over_at END,
-                fence = d.fence + 1
-            FROM judged j
-            WHERE d.period = $1 AND d.id = j.id AND d.state = 'claimed' AND d.worker_id = $11 AND d.fence = j.fence
-                AND (NOT $16 OR (j.refusal IS NULL AND j.running AND d.edition_id IS NOT NULL))
-            RETURNING d.id, true AS judged, d.state, d.fence, d.edition_id, d.subscriber_id, d.segment_id, d.repeated_at
+        ), moves AS (
+            SELECT id, fence, false AS judged, state, reason, until, counted, code, enhanced, reply FROM asked WHERE state IS NOT NULL
+            UNION ALL
+            SELECT id, fence, true, CASE WHEN refusal IS NOT NULL THEN 'skipped' WHEN running THEN 'handing_over' ELSE 'queued' END, refusal,
+                NULL, false, NULL, NULL, NULL
+            FROM judged WHERE NOT $16 OR (refusal IS NULL AND running AND of_edition)
         )
-        SELECT id AS "id!", judged AS "judged!", state AS "state!", fence AS "fence!", edition_id, subscriber_id, segment_id, repeated_at IS NOT NULL AS "repeated!"
-        FROM (TABLE recorded UNION ALL TABLE marked) moved"#,
+        -- One for both: what an UPDATE costs before its first row is as much as that of ten rows.
+        UPDATE deliveries d SET
+            state = m.state,
+            reason = m.reason,
+            ready_at = CASE m.state WHEN 'deferred' THEN m.until WHEN 'queued' THEN coalesce(m.until, d.due_at) END,
+            put_off_until = CASE WHEN m.state = 'queued' AND m.until IS NOT NULL THEN m.until ELSE d.put_off_until END,
+            attempts = d.attempts + m.counted::integer,
+            breaks = d.breaks + (NOT m.judged AND NOT m.counted AND d.state = 'handing_over')::integer,
+            reply_code = coalesce(m.code, d.reply_code),
+            enhanced_code = CASE WHEN m.reply IS NULL THEN d.enhanced_code ELSE m.enhanced END,
+            reply = coalesce(m.reply, d.reply),
+            handing_over_at = CASE
+                WHEN m.state = 'handing_over' THEN $12
+                -- What failed without a word of the relay could not be made, or is not for it: it was not handed over.
+                WHEN NOT m.judged AND (m.state = 'queued' OR (m.state = 'failed' AND m.reply IS NULL)) THEN NULL
+                ELSE d.handing_over_at
+            END,
+            finished_at = CASE WHEN m.state IN ('sent', 'failed', 'unconfirmed', 'skipped') THEN $12::timestamptz END,
+            fence = d.fence + m.judged::integer
+        FROM moves m
+        WHERE d.period = $1 AND d.id = m.id AND d.worker_id = $11 AND d.fence = m.fence AND CASE
+            WHEN m.judged THEN d.state = 'claimed'
+            -- A late answer still counts for what was given up as unconfirmed, and for what waits to be repeated because of that;
+            -- nothing else is ever reopened by it.
+            ELSE d.state IN ('claimed', 'handing_over')
+                OR ((d.state = 'unconfirmed' OR (d.state = 'queued' AND d.repeated_at IS NOT NULL)) AND m.state IN ('sent', 'failed'))
+            END
+        RETURNING d.id, m.judged AS "judged!", d.state, d.fence, d.edition_id, d.subscriber_id, d.segment_id, d.repeated_at IS NOT NULL AS "repeated!""#,
         civil_to_db(period),
         &asked.ids,
         &asked.fences,

@@ -59,11 +59,16 @@ pub async fn transactional_due(conn: &mut PgConnection, now: Timestamp) -> sqlx:
         .await
 }
 
+/// Whether something is due, whatever else is under way.
+pub async fn is_busy(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
+    Ok(transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty())
+}
+
 /// Whether nothing is due in a running edition and nothing is claimed or being handed over, by anyone.
 pub async fn is_idle(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<bool> {
     // By one snapshot: a delivery that is given back between two looks would be in neither.
     let conn = &mut *conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    if transactional_due(conn, now).await? || !editions_due(conn, now).await?.is_empty() {
+    if is_busy(conn, now).await? {
         return Ok(false);
     }
     // The scan is of whole partitions, so it comes last: only when all else says that there is nothing.

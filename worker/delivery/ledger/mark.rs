@@ -228,8 +228,11 @@ async fn lock(conn: &mut PgConnection, records: &[Record], marks: &[Mark]) -> sq
 // The relay certainly did not take these: what counts from the hand-over counts from the next one. Where an earlier one is in
 // doubt, since the mail is repeated, it counts from that. The rows are locked.
 async fn stop_clocks(conn: &mut PgConnection, worker: i64, records: &[Record]) -> sqlx::Result<()> {
-    let not_taken =
-        |r: &&Record| r.edition_id.is_none() && matches!(r.ending, Ending::NotBegun | Ending::PutOff { .. } | Ending::Deferred { .. });
+    let not_taken = |r: &&Record| match r.ending {
+        Ending::NotBegun | Ending::PutOff { .. } | Ending::Deferred { .. } => r.edition_id.is_none(),
+        Ending::Failed { .. } => r.edition_id.is_none() && r.reply.is_none(),
+        Ending::Sent | Ending::Unconfirmed => false,
+    };
     let not_taken: Vec<&Record> = records.iter().filter(not_taken).collect();
     if not_taken.is_empty() {
         return Ok(());

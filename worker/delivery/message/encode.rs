@@ -28,7 +28,7 @@ pub(super) fn words(ascii: &str) -> String {
 /// The Content-Transfer-Encoding header, the empty line and the encoded text: whichever encoding is shorter.
 pub(super) fn body(out: &mut Vec<u8>, text: &str) {
     let text = with_crlf(text);
-    let escaped = text.bytes().filter(|b| *b >= 127 || *b == b'=').count();
+    let escaped = escapes(&text);
     if text.len() + 2 * escaped <= text.len() * 4 / 3 + 4 {
         out.extend_from_slice(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
         QuotedPrintableEncoder::new().preserve_line_breaks().encode_into(text.as_bytes(), out);
@@ -36,6 +36,12 @@ pub(super) fn body(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(b"Content-Transfer-Encoding: base64\r\n\r\n");
         Base64Encoder::new().wrap_lines().encode_into(text.as_bytes(), out);
     }
+}
+
+// How many octets quoted-printable writes as three. Counted in octets, at most 255 of them, so that sixteen and more are looked at at once.
+fn escapes(text: &str) -> usize {
+    let of_some = |octets: &[u8]| octets.iter().fold(0, |n: u8, b| n + u8::from((*b >= 127) | (*b == b'=')));
+    text.as_bytes().chunks(255).map(|octets| usize::from(of_some(octets))).sum()
 }
 
 // Lines that end in LF or a lone CR get CR LF, the text ends in a line break, and control characters go: they have no

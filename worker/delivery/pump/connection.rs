@@ -1,5 +1,5 @@
-//! One connection to one relay: takes a claimed delivery, makes its mail, marks it, hands it over, and keeps the result until
-//! it asks for the next mark.
+//! One connection to one relay: takes a claimed delivery, has it marked and makes its mail meanwhile, hands it over, and keeps the
+//! result until it asks for the next mark.
 //!
 //! The connection is opened before the mark, so that a relay that is down or refuses us costs no delivery anything.
 
@@ -24,7 +24,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// An idle connection hands in its last result after this time.
-const FLUSH: Duration = Duration::from_millis(50);
+const FLUSH: Duration = Duration::from_millis(10);
 /// An idle connection is closed after this time.
 const IDLE: Duration = Duration::from_secs(10);
 /// A delivery claimed longer ago is given back, so that the checks of a claim are never old.
@@ -125,9 +125,9 @@ impl Connection {
         if held.since.elapsed() > STALE {
             return self.scribe.record(not_begun(claimed, None)).await;
         }
-        let letter = match self.letters.make(claimed).await {
-            Ok(letter) => letter,
-            Err(LetterError::Unmakeable(error)) => return self.scribe.record(unmakeable(claimed, &error)).await,
+        let ready = match self.letters.ready(claimed).await {
+            Ok(ready) => ready,
+            Err(LetterError::Unmakeable(error)) => return self.scribe.record(unmakeable(claimed, claimed.fence, &error)).await,
             Err(LetterError::Templates(reason)) => return self.scribe.record(not_begun(claimed, Some(reason))).await,
             Err(LetterError::Database(error)) => {
                 tracing::debug!(%error, "a mail is made later");
@@ -140,10 +140,16 @@ impl Connection {
             return self.rest().await;
         }
         let mark = Mark { key: claimed.key, fence: claimed.fence };
-        let Some(marked) = self.scribe.exchange(self.result.take(), mark).await else { return };
+        let Some(answer) = self.scribe.exchange(self.result.take(), mark).await else { return };
+        // While the mark is being written.
+        let letter = self.letters.make(&ready);
+        let Some(marked) = answer.await.ok().flatten() else { return };
+        let Letter { to, message_id, bytes } = match letter {
+            Ok(letter) => letter,
+            Err(error) => return self.result = Some(unmakeable(claimed, marked.fence, &error)),
+        };
         let Some(session) = &mut self.session else { return };
         let began = tokio::time::Instant::now();
-        let Letter { to, message_id, bytes } = letter;
         let envelope = Envelope { from: &self.setup.return_path, to: &to, message_id: &message_id };
         let done = session.hand_over(&envelope, bytes, marked.begin_body_before).await;
         metrics::histogram!("tidings_hand_over_seconds").record(began.elapsed().as_secs_f64());
@@ -298,12 +304,12 @@ pub(super) fn not_begun(claimed: &Claimed, pause: Option<String>) -> Record {
     }
 }
 
-fn unmakeable(claimed: &Claimed, error: &anyhow::Error) -> Record {
+fn unmakeable(claimed: &Claimed, fence: i32, error: &anyhow::Error) -> Record {
     tracing::warn!(delivery = claimed.key.id, %error, "a mail could not be made");
     Record {
         key: claimed.key,
         edition_id: claimed.edition_id,
-        fence: claimed.fence,
+        fence,
         ending: Ending::Failed { refused_address: false },
         reason: Some(format!("render error: {error}")),
         reply: None,

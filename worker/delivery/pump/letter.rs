@@ -17,9 +17,11 @@ use super::{
 };
 use crate::base::address::EmailAddress;
 use anyhow::Context;
+use jiff::Timestamp;
 use kept::{Kept, ReadyBroadcast};
 use made::OwnLinks;
 use std::{
+    borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -81,12 +83,19 @@ impl Letters {
         Self { setup, kept: Kept::default() }
     }
 
-    /// The mail of a delivery.
-    pub async fn make(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
-        let mut letter = match claimed.subscriber_id {
-            Some(_) => self.draft(claimed, &self.shared(claimed).await?)?.letter,
-            None => self.test(claimed).await?,
+    /// Reads what a delivery's mail is made of; nothing after this needs the database.
+    pub async fn ready<'a>(&self, claimed: &'a Claimed) -> Result<Ready<'a>, LetterError> {
+        let claimed = match claimed.subscriber_id {
+            Some(_) => Cow::Borrowed(claimed),
+            None => Cow::Owned(self.of_test(claimed).await?),
         };
+        let shared = self.shared(&claimed).await?;
+        Ok(Ready { claimed, shared })
+    }
+
+    /// The mail of a delivery, signed.
+    pub fn make(&self, ready: &Ready<'_>) -> anyhow::Result<Letter> {
+        let mut letter = self.draft(&ready.claimed, &ready.shared)?.letter;
         if let Some(signer) = &self.setup.signer {
             letter.bytes = unharmed(|| Ok(signer.sign(&letter.bytes, self.setup.clock.now())?))?;
         }
@@ -105,7 +114,7 @@ impl Letters {
             Some(topic_id) => Some(self.topic(topic_id).await?),
             None => None,
         };
-        Ok(Shared { templates: dress.templates.clone(), words, topic })
+        Ok(Shared { templates: dress.templates.clone(), words, topic, at: self.setup.clock.now() })
     }
 
     /// The mail of a delivery without its signature, and what must be found in it. Never panics; needs no database.
@@ -131,12 +140,21 @@ impl Letters {
     }
 }
 
+/// A delivery, with all that its mail is made of.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    claimed: Cow<'a, Claimed>,
+    shared: Shared,
+}
+
 /// What many mails share.
 #[derive(Debug, Clone)]
 pub struct Shared {
     templates: Arc<Templates>,
     words: Words,
     topic: Option<Arc<Topic>>,
+    /// When it was put together: before its mail is marked, so that no mail promises more than its mark begins.
+    at: Timestamp,
 }
 
 impl Shared {

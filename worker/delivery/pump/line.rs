@@ -10,6 +10,12 @@ use std::{future::Future, time::Duration};
 /// How long any statement of the pump may take before its connection is given up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Ways of the planner that read more than what is asked for. All that the pump asks is found by a key, or taken in the order of an index;
+/// but a plan that was made while a month was nearly empty, or before its statistics were new, would go on reading the whole of it when
+/// it is full.
+const UNWANTED: [&str; 6] =
+    ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "enable_material", "enable_sort"];
+
 pub(super) struct Line {
     conn: Option<PgConnection>,
 }
@@ -22,8 +28,8 @@ impl Line {
     /// The connection, made if there is none.
     pub(super) async fn get(&mut self, setup: &Setup) -> sqlx::Result<&mut PgConnection> {
         if self.conn.is_none() {
-            // A plan made while a month's partition was still empty would go on reading the whole of it when it is full.
-            let options = PgConnectOptions::clone(&setup.db.pool.connect_options()).options([("enable_seqscan", "off"), ("jit", "off")]);
+            let by_key_alone = UNWANTED.into_iter().chain(["jit"]).map(|way| (way, "off"));
+            let options = PgConnectOptions::clone(&setup.db.pool.connect_options()).options(by_key_alone);
             let mut conn = within(PgConnection::connect_with(&options)).await?;
             // Long before a lease is over, so that whoever buries a frozen worker finds its rows free.
             let idle = (setup.delivery.lease / 3).min(Duration::from_secs(10));

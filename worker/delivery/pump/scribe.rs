@@ -51,11 +51,11 @@ struct Request {
 pub(super) struct Scribe(mpsc::Sender<Request>);
 
 impl Scribe {
-    /// Hands in the last result and asks for a mark; `None`: this delivery must not be handed over.
-    pub(super) async fn exchange(&self, record: Option<Record>, mark: Mark) -> Option<Marked> {
+    /// Hands in the last result and asks for a mark, which is answered later; `None`: this delivery must not be handed over.
+    pub(super) async fn exchange(&self, record: Option<Record>, mark: Mark) -> Option<oneshot::Receiver<Option<Marked>>> {
         let (answer, answered) = oneshot::channel();
         self.0.send(Request { record, mark: Some((mark, answer)) }).await.ok()?;
-        answered.await.ok().flatten()
+        Some(answered)
     }
 
     /// Hands in a result; it is written soon.

@@ -1,6 +1,6 @@
 //! One person's mail: her links, what the template is filled with, and what the headers say.
 //!
-//! Pure but for the clock: whatever the database says was read before. Called by `letter` alone, which guards against panics.
+//! Pure: whatever the database says was read before. Called by `letter` alone, which guards against panics.
 
 use super::{super::links, Draft, Letter, Letters, Shared, frozen, kept::ReadyBroadcast};
 use crate::{
@@ -103,7 +103,7 @@ impl Letters {
         let preferences = Some(own.preferences.as_str());
         let links = Links { button: &button, preferences, unsubscribe: own.unsubscribe.as_deref(), entry: own.entry.as_deref() };
         // Its mark is still to come, unless there was one: what it promises ends no later than what the mark begins.
-        let from = claimed.handed_over_at.unwrap_or_else(|| self.setup.clock.now());
+        let from = claimed.handed_over_at.unwrap_or(shared.at);
         let rendered = shared.templates.render_notice(&notice, name, &links, from)?;
         let foot = notice.foot();
         Ok(Made { rendered, foot, links: own, button: Some(button), names, leaves_waitlist: false, auto_submitted: true })
@@ -124,7 +124,7 @@ impl Letters {
         let list = unsubscribe.map(|unsubscribe| ListHeaders { id: list_id.as_deref(), unsubscribe });
         let bytes = message::build(&Parts {
             message_id: &message_id,
-            date: setup.clock.now(),
+            date: shared.at,
             from: &setup.from,
             to: &to,
             to_name: claimed.name.as_deref().filter(|_| made.names),

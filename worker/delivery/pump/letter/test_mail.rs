@@ -3,19 +3,18 @@
 //! Owns what is asked anew when it is made: whether its address said stop, and how she is called as whom it is made. That its links are
 //! inert and its subject marked is `letter`'s, which knows it by having no subscriber.
 
-use super::{Letter, LetterError, Letters, frozen};
+use super::{LetterError, Letters, frozen};
 use crate::audience::suppression;
 use crate::base::address::EmailAddress;
 use crate::delivery::ledger::{claim::Claimed, contents};
 use anyhow::Context as _;
 
 impl Letters {
-    /// The mail of a test delivery, unsigned.
-    pub(super) async fn test(&self, claimed: &Claimed) -> Result<Letter, LetterError> {
+    /// A test delivery with the name that its mail is to call her by.
+    pub(super) async fn of_test(&self, claimed: &Claimed) -> Result<Claimed, LetterError> {
         let to = EmailAddress::parse(&claimed.address).context("the address of this test is none")?;
         let name = self.asked_anew(claimed, &to).await?;
-        let claimed = Claimed { name, ..claimed.clone() };
-        Ok(self.draft(&claimed, &self.shared(&claimed).await?)?.letter)
+        Ok(Claimed { name, ..claimed.clone() })
     }
 
     // On a connection that is given back before what mails share is read on another: of one alone both can be had.

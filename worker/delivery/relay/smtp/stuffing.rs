@@ -5,12 +5,27 @@
 /// A lone CR or LF becomes a line break, so that no server can see an end of the mail where we see none.
 pub(super) fn stuffed(message: Vec<u8>) -> Option<String> {
     let mut message = String::from_utf8(message).ok()?;
-    let bytes = message.as_bytes();
-    if !has_whole_lines(bytes) || bytes.starts_with(b".") || memchr::memmem::find(bytes, b"\n.").is_some() {
+    if !has_whole_lines(message.as_bytes()) {
         return Some(line_by_line(&message));
     }
-    message.push_str(".\r\n");
-    Some(message)
+    let dots: Vec<usize> = dots_at_beginnings(&message).collect();
+    if dots.is_empty() {
+        message.push_str(".\r\n");
+        return Some(message);
+    }
+    let mut out = String::with_capacity(message.len() + dots.len() + 3);
+    let mut begin = 0;
+    for dot in dots {
+        out.extend([&message[begin..dot], "."]);
+        begin = dot;
+    }
+    out.extend([&message[begin..], ".\r\n"]);
+    Some(out)
+}
+
+fn dots_at_beginnings(message: &str) -> impl Iterator<Item = usize> {
+    let first = message.starts_with('.').then_some(0);
+    first.into_iter().chain(memchr::memmem::find_iter(message.as_bytes(), b"\n.").map(|end| end + 1))
 }
 
 fn line_by_line(message: &str) -> String {
