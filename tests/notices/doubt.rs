@@ -137,6 +137,23 @@ async fn an_answer_that_comes_before_the_second_hand_over_makes_it_needless() {
     assert!(scene.mails.handed().is_empty(), "it is not mailed twice");
 }
 
+#[tokio::test]
+async fn an_answer_that_comes_after_an_operators_word_makes_that_needless_too() {
+    let scene = Scene::new().await;
+    let key = scene.enqueue("confirmation", Basis::Confirmation, confirmation(), &scene.later(48)).await;
+    let (worker, fence) = scene.begin_hand_over(key).await;
+    scene.story.app.wait(jiff::SignedDuration::from_hours(48));
+    scene.bury().await;
+    assert_eq!(scene.state(key).await.0, "unconfirmed");
+    scene.story.tidings(&["delivery", "resolve", &key.id.to_string(), "again"]).await;
+    assert_eq!(scene.state(key).await.0, "queued");
+    // The worker was halted and not dead, and reads the relay's answer now.
+    scene.record(worker, key, fence, Ending::Sent).await;
+    assert_eq!(scene.state(key).await.0, "sent");
+    scene.work().await;
+    assert!(scene.mails.handed().is_empty(), "it is not mailed twice");
+}
+
 impl Scene {
     async fn count(&self, key: Key, condition: &str) -> i64 {
         self.story.number(&format!("SELECT count(*) FROM deliveries WHERE id = {} AND {condition}", key.id)).await

@@ -157,6 +157,8 @@ pub(super) async fn exchange(
             reply = coalesce(m.reply, d.reply),
             handing_over_at = CASE
                 WHEN m.state = 'handing_over' THEN $12
+                -- An operator had it repeated, and the first answer came after all.
+                WHEN m.state = 'sent' THEN coalesce(d.handing_over_at, $12)
                 -- What failed without a word of the relay could not be made, or is not for it: it was not handed over.
                 WHEN NOT m.judged AND (m.state = 'queued' OR (m.state = 'failed' AND m.reply IS NULL)) THEN NULL
                 ELSE d.handing_over_at

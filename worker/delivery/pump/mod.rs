@@ -1,8 +1,9 @@
-//! The pump: one for each worker process. It claims what is due, makes each mail, marks it, hands it over and records the answer.
+//! The pump: one for each worker process. It claims what is due, marks each delivery and makes its mail, hands it over and records
+//! the answer.
 //!
 //! Tasks, each a file: `feeder` claims, and its `router` puts what it claimed into the bounded `lane` of an outlet; one `connection` for
-//! each SMTP session takes from its lane, makes the mail (`letter`) and hands it over; `scribe` writes all their marks and results in
-//! shared commits; `lease` keeps the worker alive in the database. They end together: in order when told to, at once when the lease is
+//! each SMTP session takes from its lane, has it marked, makes the mail (`letter`) and hands it over; `scribe` writes all their marks and
+//! results in shared commits; `lease` keeps the worker alive in the database. They end together: in order when told to, at once when the lease is
 //! lost. `health` says whether a relay is fit to be given mail, `failures` whether an edition is, `pressure` how quick the database is.
 
 mod connection;
