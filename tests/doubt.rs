@@ -58,7 +58,7 @@ async fn a_burial_passes_over_a_claim_that_is_under_way_and_comes_back_for_what_
     let mut hold = story.app.db.pool.begin().await.expect("a transaction");
     sqlx::query("SELECT FROM editions FOR UPDATE").execute(&mut *hold).await.expect("the row");
     let (now, edition) = (story.app.now(), story.number("SELECT id FROM editions").await);
-    let claiming = tokio::spawn(async move { claim::edition(&mut dying, worker, edition, now, 5).await });
+    let claiming = tokio::spawn(async move { claim::edition(&mut dying, worker, (edition, claim::Place::START), now, 5).await });
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     until(&story, waiting, 1).await;
     let bury = async || lease::bury(&mut *story.conn().await, LEASE, now).await.expect("a burial");
@@ -68,7 +68,7 @@ async fn a_burial_passes_over_a_claim_that_is_under_way_and_comes_back_for_what_
     assert_eq!(claiming.await.expect("no panic").expect("a claim").taken.len(), 5);
     assert_eq!(bury().await, 1);
     assert_eq!(story.number("SELECT count(*) FROM deliveries WHERE state = 'queued'").await, 10);
-    let late = claim::edition(&mut *story.conn().await, worker, edition, now, 5).await.expect("an answer");
+    let late = claim::edition(&mut *story.conn().await, worker, (edition, claim::Place::START), now, 5).await.expect("an answer");
     assert!(late.taken.is_empty(), "one that is gone claims nothing more");
 }
 

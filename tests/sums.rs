@@ -219,7 +219,7 @@ impl Walk {
         let due = look::editions_due(&mut conn, now).await.expect("editions");
         if let Some(edition) = due.choose(&mut self.dice) {
             let limit = self.dice.random_range(1..15);
-            let claim = claim::edition(&mut conn, self.worker, edition.id, now, limit).await.expect("a claim");
+            let claim = claim::edition(&mut conn, self.worker, (edition.id, edition.first), now, limit).await.expect("a claim");
             self.held.extend(claim.taken.into_iter().map(|claimed| Held { claimed, marked: None }));
         }
         "some are claimed"

@@ -73,7 +73,7 @@ async fn who_leaves_the_waitlist_at_any_step_is_not_marked_any_more() {
     let edition = planned(&story).await;
     let worker = lease::register(&mut conn, "worker").await.expect("a worker");
     leaves(&story, 1).await; // queued
-    let claimed = claim::edition(&mut conn, worker, edition, now, 3).await.expect("a claim").taken;
+    let claimed = claim::edition(&mut conn, worker, (edition, claim::Place::START), now, 3).await.expect("a claim").taken;
     assert_eq!(claimed.iter().map(|c| c.subscriber_id).collect::<Vec<_>>(), [Some(2), Some(3), Some(4)]);
     leaves(&story, 2).await; // claimed
     // Past the sweep, as if the row had been written a moment later: the mark itself looks.

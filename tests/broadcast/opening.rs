@@ -112,7 +112,15 @@ async fn what_has_ended_by_the_clock_is_not_told_of_any_more() {
     // Not swept yet: the claim looks at the clock itself.
     story.tamper("UPDATE openings SET state = 'open', closed_at = NULL, closed_because = NULL").await;
     let worker = tidings::delivery::ledger::lease::register(&mut *story.conn().await, "worker").await.expect("a worker");
-    let claim = tidings::delivery::ledger::claim::edition(&mut *story.conn().await, worker, 1, story.app.now(), 10).await.expect("a claim");
+    let claim = tidings::delivery::ledger::claim::edition(
+        &mut *story.conn().await,
+        worker,
+        (1, tidings::delivery::ledger::claim::Place::START),
+        story.app.now(),
+        10,
+    )
+    .await
+    .expect("a claim");
     assert_eq!((claim.taken.len(), claim.ended), (0, 3));
     story.run_until_idle(&app).await;
     assert_eq!(mails.handed().len(), 0);

@@ -124,7 +124,8 @@ impl Story {
     pub(crate) async fn claim(&self, limit: i64) -> Vec<Claimed> {
         let (mut conn, mut taken) = (self.conn().await, Vec::new());
         for edition in self.numbers("SELECT id FROM editions WHERE state = 'running' ORDER BY id").await {
-            let claim = claim::edition(&mut conn, self.worker, edition, self.app.now(), limit).await.expect("a claim");
+            let claim =
+                claim::edition(&mut conn, self.worker, (edition, claim::Place::START), self.app.now(), limit).await.expect("a claim");
             taken.extend(claim.taken);
         }
         taken

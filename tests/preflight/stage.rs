@@ -82,7 +82,7 @@ pub(crate) async fn claim(story: &Story, limit: i64) -> usize {
     look::start_due(&mut conn, story.app.now()).await.expect("started");
     let worker = lease::register(&mut conn, "idle").await.expect("a worker");
     let edition = story.number("SELECT id FROM editions").await;
-    claim::edition(&mut conn, worker, edition, story.app.now(), limit).await.expect("a claim").taken.len()
+    claim::edition(&mut conn, worker, (edition, claim::Place::START), story.app.now(), limit).await.expect("a claim").taken.len()
 }
 
 /// Buries the workers of [`claim`].

@@ -167,7 +167,7 @@ impl Story {
         let mut conn = self.app.db.pool.acquire().await.expect("a connection");
         let worker = lease::register(&mut conn, "worker").await.expect("a worker");
         let_pass(&mut conn).await;
-        let claim = claim::edition(&mut conn, worker, id, later, 100).await.expect("a claim");
+        let claim = claim::edition(&mut conn, worker, (id, claim::Place::START), later, 100).await.expect("a claim");
         assert!(claim.taken.is_empty() && !claim.held, "{claim:?}");
     }
 

@@ -77,7 +77,7 @@ impl Story {
     pub(super) async fn claim(&self, worker: i64) -> Vec<claim::Claimed> {
         let mut conn = self.app.db.pool.acquire().await.expect("a connection");
         let_pass(&mut conn).await;
-        claim::edition(&mut conn, worker, 1, self.app.now(), 100).await.expect("a claim").taken
+        claim::edition(&mut conn, worker, (1, claim::Place::START), self.app.now(), 100).await.expect("a claim").taken
     }
 
     pub(super) async fn mark(&self, worker: i64, marks: &[mark::Mark]) -> bool {

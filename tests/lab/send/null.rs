@@ -99,7 +99,7 @@ async fn claim_all(app: &App) -> anyhow::Result<Vec<Claimed>> {
     let worker = lease::register(&mut *conn, "null").await?;
     let mut claimed = Vec::new();
     loop {
-        let claim = claim::edition(conn, worker, edition, SystemClock.now(), 2_000).await?;
+        let claim = claim::edition(conn, worker, (edition, claim::Place::START), SystemClock.now(), 2_000).await?;
         if claim.taken.is_empty() {
             return Ok(claimed);
         }

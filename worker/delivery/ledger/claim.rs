@@ -54,19 +54,42 @@ pub struct Claimed {
     pub deadline: Timestamp,
 }
 
+/// A place in the order in which an edition is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// When the delivery that stands there may go.
+    pub ready_at: Timestamp,
+    /// Its id.
+    pub id: i64,
+}
+
+impl Place {
+    /// Before every delivery.
+    pub const START: Self = Self { ready_at: Timestamp::UNIX_EPOCH, id: 0 };
+}
+
 /// What a claim came to.
 #[derive(Debug, Default)]
 pub struct Claim {
     /// Held by this worker now.
     pub taken: Vec<Claimed>,
+    /// The last that was picked, from where the next claim may go on.
+    pub reached: Option<Place>,
     /// Ended instead: skipped or failed, with the reason in the row.
     pub ended: usize,
     /// The edition was put on hold, because it is late and its campaign says to ask.
     pub held: bool,
 }
 
-/// Claims up to `limit` due deliveries of an edition for `worker`.
-pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now: Timestamp, limit: i64) -> sqlx::Result<Claim> {
+/// Claims up to `limit` due deliveries of an edition for `worker`, from a place on: in front of it stand the dead index entries of all that
+/// was claimed, and a walk over them takes longer with each claim. What came back in front of it is for a claim from the start.
+pub async fn edition(
+    conn: &mut PgConnection,
+    worker: i64,
+    (edition_id, from): (i64, Place),
+    now: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Claim> {
     let mut tx = conn.begin().await?;
     if !present(&mut tx, worker).await? {
         tx.rollback().await?;
@@ -91,8 +114,10 @@ pub async fn edition(conn: &mut PgConnection, worker: i64, edition_id: i64, now:
     };
     let limit = opening.as_ref().map_or(limit, |flying| limit.min(OPENING - flying.len() as i64));
     if limit > 0 {
-        let ids = pick(&mut tx, edition_id, &open, now, limit).await?;
-        take(&mut tx, worker, &ids, now, &mut claim).await?;
+        let picked = pick(&mut tx, (edition_id, from), &open, now, limit).await?;
+        claim.reached = picked.last().copied();
+        let keys: Vec<Key> = picked.into_iter().map(|place| Key { period: open.period, id: place.id }).collect();
+        take(&mut tx, worker, &keys, now, &mut claim).await?;
     }
     if let Some(flying) = opening {
         let flying: Vec<i64> = flying.into_iter().chain(claim.taken.iter().map(|c| c.key.id)).collect();
@@ -239,49 +264,34 @@ async fn in_flight(conn: &mut PgConnection, edition_id: i64, open: &Open) -> sql
     .await
 }
 
-async fn pick(conn: &mut PgConnection, edition_id: i64, open: &Open, now: Timestamp, limit: i64) -> sqlx::Result<Vec<Key>> {
+// By the claim's own index, which has the ids too: by the primary key all that was cleared would be sorted, which the pump's connections
+// never do.
+async fn pick(
+    conn: &mut PgConnection,
+    (edition_id, from): (i64, Place),
+    open: &Open,
+    now: Timestamp,
+    limit: i64,
+) -> sqlx::Result<Vec<Place>> {
     // Blocked, or nothing was looked at: the index would be walked to its end for nothing.
     if open.cleared_up_to == Some(0) {
         return Ok(Vec::new());
     }
-    if let Some(cleared_up_to) = open.cleared_up_to {
-        return pick_cleared(conn, edition_id, (open.period, cleared_up_to), now, limit).await;
-    }
-    let ids = sqlx::query_scalar!(
-        "SELECT id FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at <= $3 ORDER BY ready_at, id LIMIT $4 FOR UPDATE SKIP LOCKED",
+    let rows = sqlx::query!(
+        r#"SELECT ready_at AS "ready_at!", id FROM deliveries
+        WHERE period = $1 AND edition_id = $2 AND ready_at <= $3 AND (ready_at, id) >= ($5, $6) AND id <= $7
+        ORDER BY ready_at, id LIMIT $4 FOR UPDATE SKIP LOCKED"#,
         civil_to_db(open.period),
         edition_id,
         to_db(now),
-        limit
+        limit,
+        to_db(from.ready_at),
+        from.id,
+        open.cleared_up_to.unwrap_or(i64::MAX)
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids.into_iter().map(|id| Key { period: open.period, id }).collect())
-}
-
-// Apart from the other, so that a check that is over costs a claim nothing. By the claim's own index, which has the ids too: by the
-// primary key everything that was cleared would be sorted.
-async fn pick_cleared(
-    conn: &mut PgConnection,
-    edition_id: i64,
-    (period, cleared_up_to): (Date, i64),
-    now: Timestamp,
-    limit: i64,
-) -> sqlx::Result<Vec<Key>> {
-    sqlx::raw_sql("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off").execute(&mut *conn).await?;
-    let ids = sqlx::query_scalar!(
-        "SELECT id FROM deliveries WHERE period = $1 AND edition_id = $2 AND ready_at <= $3 AND id <= $5
-        ORDER BY ready_at, id LIMIT $4 FOR UPDATE SKIP LOCKED",
-        civil_to_db(period),
-        edition_id,
-        to_db(now),
-        limit,
-        cleared_up_to
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    sqlx::raw_sql("SET LOCAL enable_sort = on; SET LOCAL enable_bitmapscan = on").execute(conn).await?;
-    Ok(ids.into_iter().map(|id| Key { period, id }).collect())
+    Ok(rows.into_iter().map(|row| Place { ready_at: from_db(row.ready_at), id: row.id }).collect())
 }
 
 // The rows are locked by the caller's pick; the checks are read by this statement's snapshot.

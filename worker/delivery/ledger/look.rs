@@ -1,6 +1,7 @@
 //! What there is to do: the editions that may send, and whether nothing is left.
 
-use crate::base::time::to_db;
+use super::claim::Place;
+use crate::base::time::{from_db, to_db};
 use jiff::Timestamp;
 use sqlx::{Connection, PgConnection};
 
@@ -20,21 +21,26 @@ pub struct Due {
     pub id: i64,
     /// The topic of its mails, if they have one.
     pub topic_id: Option<i64>,
+    /// Where the first of them stands.
+    pub first: Place,
 }
 
 /// The running editions with deliveries that are due now, the earliest first.
 pub async fn editions_due(conn: &mut PgConnection, now: Timestamp) -> sqlx::Result<Vec<Due>> {
-    sqlx::query_as!(
-        Due,
+    let rows = sqlx::query!(
         // In the order of the claim's index: an EXISTS may walk over everything that was sent.
-        "SELECT e.id, d.topic_id FROM editions e CROSS JOIN LATERAL (
-            SELECT d.topic_id, d.ready_at FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL
+        r#"SELECT e.id, d.topic_id, d.ready_at AS "ready_at!", d.id AS first FROM editions e CROSS JOIN LATERAL (
+            SELECT d.topic_id, d.ready_at, d.id FROM deliveries d WHERE d.period = e.period AND d.edition_id = e.id AND d.ready_at IS NOT NULL
             ORDER BY d.ready_at, d.id LIMIT 1) d
-        WHERE e.state = 'running' AND d.ready_at <= $1 ORDER BY e.starts_at, e.id",
+        WHERE e.state = 'running' AND d.ready_at <= $1 ORDER BY e.starts_at, e.id"#,
         to_db(now)
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Due { id: row.id, topic_id: row.topic_id, first: Place { ready_at: from_db(row.ready_at), id: row.first } })
+        .collect())
 }
 
 /// Those of the `slugs` that are topics, by their ids.

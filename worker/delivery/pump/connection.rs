@@ -141,7 +141,8 @@ impl Connection {
         }
         let mark = Mark { key: claimed.key, fence: claimed.fence };
         let Some(answer) = self.scribe.exchange(self.result.take(), mark).await else { return };
-        // While the mark is being written.
+        // While the mark is being written, and after the scribe was let to begin with it: the mail takes the processor for a while.
+        tokio::task::yield_now().await;
         let letter = self.letters.make(&ready);
         let Some(marked) = answer.await.ok().flatten() else { return };
         let Letter { to, message_id, bytes } = match letter {

@@ -1,12 +1,13 @@
 //! The feeder keeps the lanes filled: transactional deliveries first, then the running editions in turn.
 //!
-//! It looks once a second, when the bell rings, and as soon as there is room again; what came back from a relay that went out it routes
-//! anew, or gives back to the ledger.
+//! It looks once a second, when the bell rings, and as soon as there is room again; a moment after a look it only goes on where it was.
+//! What came back from a relay that went out it routes anew, or gives back to the ledger.
 
 use super::{
     super::ledger::{
         claim::{self, Claimed},
-        look, mark, outages,
+        look::{self, Due},
+        mark, outages,
     },
     Bell, Setup,
     connection::{not_begun, put_off},
@@ -33,6 +34,8 @@ use tokio::{
 };
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// So long after a look, what it found is claimed on without another one.
+const GO_ON: Duration = Duration::from_millis(250);
 
 /// What the feeder works with.
 pub(super) struct Feeder {
@@ -100,6 +103,10 @@ struct Known {
     at_once: bool,
     /// By lane: why it is out, as it stands in the ledger.
     outages: Vec<Option<String>>,
+    /// The editions that have something to send, and how far they were claimed.
+    due: Vec<Due>,
+    /// When that was looked for; none while transactional deliveries may be left.
+    looked_at: Option<Instant>,
 }
 
 impl Feeder {
@@ -128,15 +135,19 @@ impl Feeder {
         let now = self.setup.clock.now();
         self.exchange_news(line, known).await?;
         known.at_once = false;
-        let mut fed = self.feed_transactional(line, claiming, now).await?;
-        within(look::start_due(line.get(&self.setup).await?, now)).await?;
-        let due = within(look::editions_due(line.get(&self.setup).await?, now)).await?;
-        // Set before the claims: an answer recorded in between must ring.
-        self.hungry.store(!due.is_empty(), Ordering::Release);
-        let editions = due.len();
-        for (edition, left) in due.into_iter().zip((1..=editions).rev()) {
+        let mut fed = false;
+        if woken == Woken::ByTime || known.looked_at.is_none_or(|at| at.elapsed() > GO_ON) {
+            fed = self.feed_transactional(line, claiming, now).await?;
+            known.looked_at = (!fed).then(Instant::now);
+            within(look::start_due(line.get(&self.setup).await?, now)).await?;
+            known.due = within(look::editions_due(line.get(&self.setup).await?, now)).await?;
+            // Set before the claims: an answer recorded in between must ring.
+            self.hungry.store(!known.due.is_empty(), Ordering::Release);
+        }
+        let editions = known.due.len();
+        for (edition, left) in known.due.iter_mut().zip((1..=editions).rev()) {
             let kind = Kind::of_topic(edition.topic_id);
-            let claimed = self.feed_edition(line, claiming, (edition.id, kind), left, woken, now).await?;
+            let claimed = self.feed_edition(line, claiming, (edition, kind), left, woken, now).await?;
             let tier = self.router.tier(kind);
             let room = self.router.room(&tier);
             known.at_once |= claimed && self.router.is_worth(&tier, room);
@@ -166,13 +177,13 @@ impl Feeder {
         &mut self,
         line: &mut Line,
         claiming: &mut bool,
-        (edition_id, kind): (i64, Kind),
+        (edition, kind): (&mut Due, Kind),
         left: usize,
         woken: Woken,
         now: Timestamp,
     ) -> sqlx::Result<bool> {
         let tier = self.router.tier(kind);
-        if tier.is_out() && self.pause_if_refused(line, kind, edition_id).await? {
+        if tier.is_out() && self.pause_if_refused(line, kind, edition.id).await? {
             return Ok(false);
         }
         let room = self.router.room(&tier);
@@ -186,8 +197,9 @@ impl Feeder {
         let conn = line.get(&self.setup).await?;
         *claiming = true;
         let began = Instant::now();
-        let done = within(claim::edition(conn, self.lease.worker, edition_id, now, limit(share))).await;
+        let done = within(claim::edition(conn, self.lease.worker, (edition.id, edition.first), now, limit(share))).await;
         let claim = settled(claiming, done)?;
+        edition.first = claim.reached.unwrap_or(edition.first);
         self.pressure.took(began.elapsed());
         let fed = claim.ended > 0 || !claim.taken.is_empty();
         self.route(line, &tier, claim.taken, now).await;
