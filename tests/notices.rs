@@ -1,7 +1,8 @@
 //! Mails that answer one person's act, from the row to the inbox: what they carry and what they must not, and what becomes of
 //! one whose answer was lost.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use tidings::delivery::relay::{Answer, MemoryBox};
 use tidings::delivery::transactional::{self, Basis, Tip, Transactional};
 use tidings::delivery::{Key, message_id};
 use tidings::jobs::App;
+use tokio::time::Instant;
 
 use crate::support::story::{Story, log_of, memory};
 
@@ -119,6 +121,29 @@ async fn a_context_that_does_not_fit_ends_its_own_delivery_and_says_why() {
     let sound = scene.enqueue("preferences_link", Basis::Preferences, json!({}), &scene.later(48)).await;
     scene.work().await;
     assert_eq!((scene.state(sound).await.0.as_str(), scene.mails.handed().len()), ("sent", 1));
+}
+
+/// Longer than any mail takes to be made.
+const PAUSE: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn a_burst_of_notices_leaves_at_once_though_few_are_claimed_at_a_time() {
+    let scene = Scene::new().await;
+    for _ in 0..500 {
+        scene.enqueue("preferences_link", Basis::Preferences, json!({}), &scene.later(48)).await;
+    }
+    let (pauses, mut last) = (Arc::new(Mutex::new(Duration::ZERO)), None::<Instant>);
+    let seen = pauses.clone();
+    scene.mails.answer_with(move |_| {
+        let pause = last.replace(Instant::now()).map_or(Duration::ZERO, |last| last.elapsed());
+        *seen.lock().expect("no holder panics") += if pause > PAUSE { pause } else { Duration::ZERO };
+        Answer::Accept
+    });
+    scene.work().await;
+    assert_eq!(scene.mails.handed().len(), 500);
+    // Fifty wait in a lane: nine pauses, were the next ones looked for when a second is over.
+    let pauses = *pauses.lock().expect("no holder panics");
+    assert!(pauses < 4 * PAUSE, "nothing left for {pauses:?}");
 }
 
 /// One subscriber of one topic, and a relay that keeps what it gets.

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tidings::campaigns::states::{CampaignState, Late};
 use tidings::campaigns::{CampaignError, campaign, due, edition, report, store};
+use tidings::delivery::ledger::claim::{self, Claimed, Place};
 use tidings::delivery::ledger::mark::Ending;
 
 use super::story::{NAME, Story, at, new_weekly};
@@ -305,4 +306,30 @@ async fn the_refusal_that_pauses_an_edition_pauses_its_campaign() {
     story.sweep().await;
     story.send().await;
     assert_eq!(story.edition(FIRST).await.counts.sent, 3);
+}
+
+#[tokio::test]
+async fn a_claim_goes_on_where_the_last_one_ended_and_one_from_the_start_finds_what_came_back() {
+    let story = Story::new(1).await;
+    story.add_people(10).await;
+    story.schedule().await;
+    story.run_edition().await;
+    let edition = story.number("SELECT id FROM editions WHERE state = 'running'").await;
+    let claim = async |from: Place, limit: i64| {
+        let conn = &mut *story.conn().await;
+        claim::edition(conn, story.worker, (edition, from), story.app.now(), limit).await.expect("a claim")
+    };
+    let first = claim(Place::START, 3).await;
+    let second = claim(first.reached.expect("three were picked"), 3).await;
+    assert_eq!((first.taken.len(), second.taken.len()), (3, 3));
+    let back: Vec<_> = first.taken.into_iter().map(|claimed| (claimed.clone(), claimed.fence)).collect();
+    story.record(&back, Ending::NotBegun).await;
+    let third = claim(second.reached.expect("three more"), 10).await;
+    assert_eq!((third.taken.len(), claim(third.reached.expect("the rest"), 10).await.reached), (4, None));
+    let again = claim(Place::START, 10).await;
+    let ids = |claimed: &[Claimed]| claimed.iter().map(|claimed| claimed.key.id).collect::<Vec<_>>();
+    assert_eq!(ids(&again.taken), back.iter().map(|(claimed, _)| claimed.key.id).collect::<Vec<_>>());
+    for claimed in [second.taken, third.taken, again.taken] {
+        story.record(&story.mark(claimed).await, Ending::Sent).await;
+    }
 }

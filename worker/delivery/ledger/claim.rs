@@ -73,7 +73,8 @@ impl Place {
 pub struct Claim {
     /// Held by this worker now.
     pub taken: Vec<Claimed>,
-    /// The last that was picked, from where the next claim may go on.
+    /// The last that was picked, from where the next claim may go on. A hint: whatever moves while it is picked may be passed over, and waits
+    /// for a claim from the start.
     pub reached: Option<Place>,
     /// Ended instead: skipped or failed, with the reason in the row.
     pub ended: usize,

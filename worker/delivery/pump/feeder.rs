@@ -111,15 +111,14 @@ struct Known {
 
 impl Feeder {
     async fn wait(&mut self, again: bool, at_once: bool) -> Woken {
-        if again && at_once {
-            return Woken::ByRoom;
-        }
         let mut halted = self.halted.clone();
         tokio::select! {
+            biased;
             _ = halted.wait_for(|halted| *halted) => Woken::ByTime,
-            () = self.room.notified() => if again { Woken::ByRoom } else { Woken::ByTime },
             // What somebody waits for is never behind an edition that fills the lanes.
             () = self.bell.heard() => Woken::ByTime,
+            () = std::future::ready(()), if again && at_once => Woken::ByRoom,
+            () = self.room.notified() => if again { Woken::ByRoom } else { Woken::ByTime },
             () = self.recorded.heard(), if !again => Woken::ByTime,
             // What only time makes due rings no bell.
             () = tokio::time::sleep(LOOK_AGAIN) => Woken::ByTime,
@@ -137,8 +136,9 @@ impl Feeder {
         known.at_once = false;
         let mut fed = false;
         if woken == Woken::ByTime || known.looked_at.is_none_or(|at| at.elapsed() > GO_ON) {
-            fed = self.feed_transactional(line, claiming, now).await?;
-            known.looked_at = (!fed).then(Instant::now);
+            let urgent = self.feed_transactional(line, claiming, now).await?;
+            fed = urgent == Some(true);
+            known.looked_at = (urgent == Some(false)).then(Instant::now);
             within(look::start_due(line.get(&self.setup).await?, now)).await?;
             known.due = within(look::editions_due(line.get(&self.setup).await?, now)).await?;
             // Set before the claims: an answer recorded in between must ring.
@@ -156,11 +156,12 @@ impl Feeder {
         Ok(Some(fed))
     }
 
-    async fn feed_transactional(&mut self, line: &mut Line, claiming: &mut bool, now: Timestamp) -> sqlx::Result<bool> {
+    // Whether any were claimed; `None`: there was no room to look.
+    async fn feed_transactional(&mut self, line: &mut Line, claiming: &mut bool, now: Timestamp) -> sqlx::Result<Option<bool>> {
         let tier = self.router.tier(Kind::TRANSACTIONAL);
         let room = self.router.room(&tier).urgent.min(self.pressure.portion());
         if room == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         let conn = line.get(&self.setup).await?;
         *claiming = true;
@@ -170,7 +171,7 @@ impl Feeder {
         self.pressure.took(began.elapsed());
         let fed = !claim.taken.is_empty();
         self.route(line, &tier, claim.taken, now).await;
-        Ok(fed)
+        Ok(Some(fed))
     }
 
     async fn feed_edition(

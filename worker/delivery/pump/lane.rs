@@ -209,6 +209,9 @@ impl Lane {
         }
         if let Some(held) = inner.urgent.pop_front() {
             inner.busy += 1;
+            if inner.urgent.len() == URGENT / 2 {
+                self.room.notify_one();
+            }
             return Some(Turn::Serve(held));
         }
         let held = inner.others.pop_front()?;
