@@ -12,6 +12,7 @@ use tidings::base::address::EmailAddress;
 use tidings::base::cron_line::CronLine;
 use tidings::base::keys::Keyring;
 use tidings::base::token::{Purpose, unsubscribe, verify_id, verify_unsubscribe};
+use tidings::campaigns::schedule::Rule;
 use tidings::content::{self, Format, Hints, Settings};
 use tidings::delivery::render::{Files, Origin, Templates, files, samples};
 use tidings::delivery::reply::{KEPT, Phase, Reply, outcome, recorded};
@@ -105,13 +106,19 @@ fn replies(data: &[u8]) {
     assert!(!shown.to_lowercase().contains("ana.berg@example.org"), "{shown:?}");
 }
 
-/// An address that is taken has one key, which is the key of its own key; a cron line is read or refused.
+/// An address that is taken has one key, which is the key of its own key; a cron line is read or refused, and soon.
 fn addresses(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(address) = EmailAddress::parse(text) {
         let again = EmailAddress::parse(address.as_given()).expect("as it was given");
         assert_eq!(again.key(), address.key());
-        assert!(!address.envelope().contains(['\r', '\n', ' ', '<', '>']), "{:?}", address.envelope());
+        let (envelope, local) = (address.envelope(), address.local_part());
+        assert!(!envelope.contains(['\r', '\n', ' ']) && !address.domain().contains(['<', '>', '"']), "{envelope:?}");
+        // Within quotes alone may brackets stand, and then no quote ends them early (RFC 5321, 4.1.2).
+        match local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            None => assert!(!local.contains(['<', '>', '"']), "{envelope:?}"),
+            Some(inside) => assert!(!inside.replace(r"\\", "").replace(r#"\""#, "").contains('"'), "{envelope:?}"),
+        }
     }
-    let _ = CronLine::parse(text, "Europe/Berlin");
+    let _ = (CronLine::parse(text, "Europe/Berlin"), Rule::cron(text));
 }

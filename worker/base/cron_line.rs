@@ -41,6 +41,9 @@ impl CronLine {
         if fields != 5 {
             return Err(CronLineError::Fields(line.to_owned(), fields));
         }
+        if let Some(why) = lone_comma(line) {
+            return Err(CronLineError::Unreadable(line.to_owned(), why));
+        }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(line).map_err(|error| CronLineError::Unreadable(line.to_owned(), error.to_string()))?;
         let line_in_zone = Self { cron, zone: zone::find(zone)? };
@@ -56,6 +59,13 @@ impl CronLine {
         // croner's search begins at the second that `now` lies in.
         Some(next.timestamp()).filter(|next| *next > now)
     }
+}
+
+/// What is wrong with the first field that has nothing on one side of a comma. croner takes it for a list without values, and then searches
+/// ten seconds and thousands of years for a time.
+pub(crate) fn lone_comma(line: &str) -> Option<String> {
+    let field = line.split_whitespace().find(|field| field.split(',').any(str::is_empty))?;
+    Some(format!("`{field}` has nothing on one side of a comma: write a list such as `1,15`"))
 }
 
 /// 2000-01-01: a line that fires at all fires after it.
@@ -91,6 +101,7 @@ mod tests {
         assert!(wrong("0 0 6 * * *", "UTC").contains("has 6 fields"));
         assert!(wrong("0 25 * * *", "UTC").contains("cannot be read"));
         assert!(wrong("0 0 31 2 *", "UTC").contains("never fires"));
+        assert!(wrong(", * ,06 5 1-5", "UTC").contains("`,` has nothing on one side of a comma"));
         assert!(wrong("0 6 * * *", "Europe/Berln").contains("`Europe/Berlin`"));
     }
 }

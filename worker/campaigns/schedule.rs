@@ -4,6 +4,7 @@
 //! clock change is due at the first valid instant, one inside the fold once, at the earlier. `edition` and the
 //! command line ask it for the next occurrence; `weekly` asks when each time zone is due.
 
+use crate::base::cron_line::lone_comma;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::{Date, DateTime, Time, Weekday};
@@ -64,6 +65,9 @@ impl Rule {
         let [minute, hour, ..] = fields[..] else { return Err(RuleError::Fields(line.to_owned(), fields.len())) };
         if fields.len() != 5 {
             return Err(RuleError::Fields(line.to_owned(), fields.len()));
+        }
+        if let Some(why) = lone_comma(line) {
+            return Err(RuleError::Cron(line.to_owned(), why));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(line).map_err(|error| RuleError::Cron(line.to_owned(), error.to_string()))?;

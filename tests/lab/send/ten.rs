@@ -1,4 +1,7 @@
 //! Ten editions one after another: whether the tenth is planned and sent as fast as the first, and what they leave behind.
+//!
+//! Between two of them a week passes, or the second would skip everyone: what was sent is made a week older, and the table vacuumed, as by
+//! autovacuum within a week. Ageing writes every row once more, so the table grows somewhat more than in service.
 
 use crate::{anchor::Sink, ground::Ground, row::Row};
 
@@ -22,6 +25,7 @@ pub(crate) async fn measure(ground: &Ground, people: i64) -> anyhow::Result<Vec<
             spent[number - 1],
             field.bloat().await?
         );
+        field.let_a_week_pass().await?;
     }
     let ratio = |values: &[f64]| vec![values[9] / values[0]];
     Ok(vec![

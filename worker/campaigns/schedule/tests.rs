@@ -58,6 +58,7 @@ fn a_cron_line_that_cannot_be_read_or_never_fires_is_refused() {
     assert!(matches!(Rule::cron("0 0 9 * * 2"), Err(RuleError::Fields(_, 6))));
     assert!(matches!(Rule::cron("@weekly"), Err(RuleError::Fields(_, 1))));
     assert!(matches!(Rule::cron("0 9 * * 9"), Err(RuleError::Cron(..))));
+    assert!(matches!(Rule::cron("0 9 1,,15 * *"), Err(RuleError::Cron(_, why)) if why.contains("`1,,15`")));
     assert!(matches!(Rule::cron("0 25 * * 2"), Err(RuleError::Cron(..))));
     assert!(matches!(Rule::cron("0 9 31 2 *"), Err(RuleError::Never(_))));
 }

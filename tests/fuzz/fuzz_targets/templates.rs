@@ -1,0 +1,4 @@
+#![no_main]
+
+#[path = "../entry.rs"]
+mod entry;
