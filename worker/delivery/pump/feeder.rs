@@ -111,14 +111,15 @@ struct Known {
 
 impl Feeder {
     async fn wait(&mut self, again: bool, at_once: bool) -> Woken {
+        if again && at_once {
+            return Woken::ByRoom;
+        }
         let mut halted = self.halted.clone();
         tokio::select! {
-            biased;
             _ = halted.wait_for(|halted| *halted) => Woken::ByTime,
+            () = self.room.notified() => if again { Woken::ByRoom } else { Woken::ByTime },
             // What somebody waits for is never behind an edition that fills the lanes.
             () = self.bell.heard() => Woken::ByTime,
-            () = std::future::ready(()), if again && at_once => Woken::ByRoom,
-            () = self.room.notified() => if again { Woken::ByRoom } else { Woken::ByTime },
             () = self.recorded.heard(), if !again => Woken::ByTime,
             // What only time makes due rings no bell.
             () = tokio::time::sleep(LOOK_AGAIN) => Woken::ByTime,
