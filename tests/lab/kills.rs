@@ -107,6 +107,7 @@ pub(crate) async fn halted(times: usize, recipients: usize) -> Outcome {
         let began = Instant::now();
         // Longer than its lease, and until the other has seen it.
         while began.elapsed() < LEASE + LEASE || scene.story.number(BURIED).await < round as i64 {
+            // Between two looks at the database, which tells nobody.
             tokio::time::sleep(Duration::from_millis(50)).await;
             assert!(began.elapsed() < Duration::from_secs(60), "nobody took the halted worker for dead: {}", other.said());
         }
@@ -116,6 +117,7 @@ pub(crate) async fn halted(times: usize, recipients: usize) -> Outcome {
         // It comes back as another worker, and is to be at work when it is halted again.
         let began = Instant::now();
         while scene.story.number("SELECT count(*) FROM workers WHERE gone_at IS NULL").await < 2 {
+            // Between two looks, as above.
             tokio::time::sleep(Duration::from_millis(50)).await;
             assert!(began.elapsed() < Duration::from_secs(60), "the halted worker did not come back: {}", halted.said());
         }

@@ -72,6 +72,7 @@ async fn spent_for_each(field: &Field, sink: &Sink, lasting: Option<Duration>) -
     let since = SystemClock.now();
     let worker = field.worker(&sink.url(), CONNECTIONS, &[], lasting.is_none())?;
     if let Some(time) = lasting {
+        // The length of the measurement.
         tokio::time::sleep(time).await;
         worker.terminate();
     }

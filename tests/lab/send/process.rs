@@ -104,6 +104,7 @@ fn watch(child: &Mutex<Child>, pid: u32) -> Seen {
             seen.looks.push((SystemClock.now(), spent));
         }
         seen.peak = peak(pid).unwrap_or(0.0).max(seen.peak);
+        // Between two looks: /proc tells nobody of what a process spends.
         std::thread::sleep(LOOK);
     }
 }

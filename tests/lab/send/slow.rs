@@ -112,6 +112,7 @@ async fn others_rate(ground: &Ground, tarpit: bool) -> anyhow::Result<f64> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let (before, began) = (others(), Instant::now());
+    // The length of the measurement.
     tokio::time::sleep(Duration::from_secs(4)).await;
     let rate = (others() - before) as f64 / began.elapsed().as_secs_f64();
     // Killed: what is in the tarpit would take minutes.
