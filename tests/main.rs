@@ -23,6 +23,7 @@ mod logs;
 mod message;
 mod notices;
 mod pace;
+mod plans;
 mod postgres;
 mod preferences;
 mod preflight;

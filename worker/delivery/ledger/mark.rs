@@ -211,12 +211,15 @@ pub async fn pause_edition(conn: &mut PgConnection, edition_id: i64, reason: &st
     tx.commit().await
 }
 
+// One row for each, in the order in which everyone locks. As a join in that order it would be read off the primary key, the whole month of
+// it: the pump's connections never sort what they read, and a sort is the only other way.
 async fn lock(conn: &mut PgConnection, records: &[Record], marks: &[Mark]) -> sqlx::Result<()> {
     let keys: Vec<Key> = records.iter().map(|r| r.key).chain(marks.iter().map(|m| m.key)).collect();
     let (periods, ids) = split(&keys);
     sqlx::query!(
-        "SELECT d.id FROM unnest($1::date[], $2::bigint[]) AS w (period, id) JOIN deliveries d ON d.period = w.period AND d.id = w.id
-        ORDER BY d.period, d.id FOR NO KEY UPDATE OF d",
+        "WITH asked AS MATERIALIZED (SELECT * FROM unnest($1::date[], $2::bigint[]) AS a (period, id) ORDER BY a.period, a.id)
+        SELECT locked.id FROM asked a
+        CROSS JOIN LATERAL (SELECT d.id FROM deliveries d WHERE d.period = a.period AND d.id = a.id LIMIT 1 FOR NO KEY UPDATE) AS locked",
         &periods,
         &ids
     )
@@ -302,11 +305,16 @@ pub async fn take_back(conn: &mut PgConnection, worker: i64, marks: &[Mark]) -> 
     let (periods, ids) = split(&marks.iter().map(|m| m.key).collect::<Vec<_>>());
     let fences: Vec<i32> = marks.iter().map(|m| m.fence).collect();
     sqlx::query!(
-        "WITH held AS (
-            SELECT d.period, d.id, d.edition_id, d.state, d.repeated_at FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS w (period, id, fence)
-            JOIN deliveries d ON d.period = w.period AND d.id = w.id
-            WHERE d.worker_id = $4 AND ((d.state = 'claimed' AND d.fence = w.fence) OR (d.state = 'handing_over' AND d.fence = w.fence + 1))
-            ORDER BY d.period, d.id FOR NO KEY UPDATE OF d
+        // One row for each, as in `lock`.
+        "WITH asked AS MATERIALIZED (
+            SELECT * FROM unnest($1::date[], $2::bigint[], $3::integer[]) AS a (period, id, fence) ORDER BY a.period, a.id
+        ), held AS (
+            SELECT d.* FROM asked a CROSS JOIN LATERAL (
+                SELECT d.period, d.id, d.edition_id, d.state, d.repeated_at FROM deliveries d
+                WHERE d.period = a.period AND d.id = a.id AND d.worker_id = $4
+                    AND ((d.state = 'claimed' AND d.fence = a.fence) OR (d.state = 'handing_over' AND d.fence = a.fence + 1))
+                LIMIT 1 FOR NO KEY UPDATE
+            ) AS d
         ), stopped AS (
             -- What counts from the hand-over has not begun.
             UPDATE transactional t SET handed_over_at = NULL FROM held

@@ -29,7 +29,9 @@ impl Line {
     pub(super) async fn get(&mut self, setup: &Setup) -> sqlx::Result<&mut PgConnection> {
         if self.conn.is_none() {
             let by_key_alone = UNWANTED.into_iter().chain(["jit"]).map(|way| (way, "off"));
-            let options = PgConnectOptions::clone(&setup.db.pool.connect_options()).options(by_key_alone);
+            // Postgres gives up too, or what was given up here would go on there and keep its locks from the next try.
+            let patience = [("statement_timeout", PATIENCE.as_millis().to_string())];
+            let options = PgConnectOptions::clone(&setup.db.pool.connect_options()).options(by_key_alone).options(patience);
             let mut conn = within(PgConnection::connect_with(&options)).await?;
             // Long before a lease is over, so that whoever buries a frozen worker finds its rows free.
             let idle = (setup.delivery.lease / 3).min(Duration::from_secs(10));
