@@ -5,15 +5,19 @@
 
 use std::{
     fmt::Display,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
-/// How many are in trouble now.
+/// How the parts of this process fare together.
 #[derive(Debug, Default, Clone)]
-pub struct Outage(Arc<AtomicUsize>);
+pub struct Outage(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many failed and have not succeeded since.
+    failing: usize,
+    said: bool,
+}
 
 /// One part of the process and how it fares with the database.
 #[derive(Debug)]
@@ -31,10 +35,9 @@ impl Outage {
 
 impl Outlook {
     /// A statement failed. The first failure in a row may be a connection that died while the database lives: it is worth
-    /// trying again at once, and not worth a word.
+    /// trying again at once, and not worth a word. It holds an outage open that another spoke of.
     pub fn failed(&mut self, error: &impl Display) {
-        self.failures += 1;
-        if self.failures == 2 && self.outage.0.fetch_add(1, Ordering::Relaxed) == 0 {
+        if self.go_in() {
             tracing::error!(%error, "the database does not answer: nothing is sent until it does");
         }
     }
@@ -46,15 +49,31 @@ impl Outlook {
         }
     }
 
-    // True for the last that was in trouble.
+    // True for the first that failed twice.
+    fn go_in(&mut self) -> bool {
+        self.failures += 1;
+        let mut state = self.outage.0.lock().expect("no holder panics");
+        state.failing += usize::from(self.failures == 1);
+        self.failures == 2 && !std::mem::replace(&mut state.said, true)
+    }
+
+    // True when something was said and nobody fails any more; whoever failed last may have ended without a word.
     fn come_out(&mut self) -> bool {
-        std::mem::take(&mut self.failures) >= 2 && self.outage.0.fetch_sub(1, Ordering::Relaxed) == 1
+        self.leave();
+        let mut state = self.outage.0.lock().expect("no holder panics");
+        state.failing == 0 && std::mem::take(&mut state.said)
+    }
+
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.failures) > 0 {
+            self.outage.0.lock().expect("no holder panics").failing -= 1;
+        }
     }
 }
 
 impl Drop for Outlook {
     fn drop(&mut self) {
-        self.come_out();
+        self.leave();
     }
 }
 
@@ -63,22 +82,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_failure_is_no_outage_and_an_outage_ends_with_the_last_in_trouble() {
+    fn one_failure_is_no_outage() {
+        let outage = Outage::default();
+        let mut one = outage.outlook();
+        assert!(!one.go_in());
+        assert!(!one.come_out());
+        assert!(!one.come_out(), "nothing more to come out of");
+    }
+
+    #[test]
+    fn an_outage_is_said_once_and_ends_with_the_last_that_failed() {
         let outage = Outage::default();
         let (mut one, mut other) = (outage.outlook(), outage.outlook());
-        let in_trouble = || outage.0.load(Ordering::Relaxed);
-        one.failed(&"gone");
-        assert_eq!(in_trouble(), 0);
-        one.failed(&"gone");
-        one.failed(&"gone");
-        other.failed(&"gone");
-        other.failed(&"gone");
-        assert_eq!(in_trouble(), 2);
-        assert!(!one.come_out());
+        assert_eq!([one.go_in(), one.go_in(), one.go_in()], [false, true, false]);
+        assert!(!other.go_in());
+        assert!(!one.come_out(), "another has failed and not tried again");
+        assert!(!other.go_in(), "the same outage");
         assert!(other.come_out());
-        one.failed(&"gone");
-        one.failed(&"gone");
+        assert_eq!([one.go_in(), one.go_in()], [false, true], "the next one");
+    }
+
+    #[test]
+    fn one_that_ends_in_trouble_takes_it_along_and_another_says_that_it_is_over() {
+        let outage = Outage::default();
+        let (mut one, mut other) = (outage.outlook(), outage.outlook());
+        assert_eq!([one.go_in(), one.go_in()], [false, true]);
         drop(one);
-        assert_eq!(in_trouble(), 0, "one that ends in trouble takes it along");
+        assert!(other.come_out());
+        assert!(!other.come_out(), "once");
+        assert_eq!([other.go_in(), other.go_in()], [false, true]);
     }
 }
