@@ -25,48 +25,43 @@ pub(super) fn words(ascii: &str) -> String {
     words.join(" ")
 }
 
-/// The Content-Transfer-Encoding header, the empty line and the encoded text: whichever encoding is shorter.
+/// The Content-Transfer-Encoding header, the empty line and the encoded text with a line break at its end: whichever encoding is shorter.
 pub(super) fn body(out: &mut Vec<u8>, text: &str) {
-    let text = with_crlf(text);
-    let escaped = escapes(&text);
-    if text.len() + 2 * escaped <= text.len() * 4 / 3 + 4 {
+    let text = clean(text);
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\r\n" };
+    let length = text.len() + count(&text, |b| b == b'\n') + end.len();
+    let escaped = count(&text, |b| (b >= 127) | (b == b'='));
+    if length + 2 * escaped <= length * 4 / 3 + 4 {
         out.extend_from_slice(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
         QuotedPrintableEncoder::new().preserve_line_breaks().encode_into(text.as_bytes(), out);
+        out.extend_from_slice(end.as_bytes());
     } else {
         out.extend_from_slice(b"Content-Transfer-Encoding: base64\r\n\r\n");
-        Base64Encoder::new().wrap_lines().encode_into(text.as_bytes(), out);
+        Base64Encoder::new().wrap_lines().encode_into((text.replace('\n', "\r\n") + end).as_bytes(), out);
     }
 }
 
-// How many octets quoted-printable writes as three. Counted in octets, at most 255 of them, so that sixteen and more are looked at at once.
-fn escapes(text: &str) -> usize {
-    let of_some = |octets: &[u8]| octets.iter().fold(0, |n: u8, b| n + u8::from((*b >= 127) | (*b == b'=')));
+// In octets, at most 255 of them, so that sixteen and more are looked at at once.
+fn count(text: &str, is_one: impl Fn(u8) -> bool) -> usize {
+    let of_some = |octets: &[u8]| octets.iter().fold(0, |n: u8, b| n + u8::from(is_one(*b)));
     text.as_bytes().chunks(255).map(|octets| usize::from(of_some(octets))).sum()
 }
 
-// Lines that end in LF or a lone CR get CR LF, the text ends in a line break, and control characters go: they have no
-// place in a text (RFC 2045, 2.7, 2.8 and 6.7).
-fn with_crlf(text: &str) -> String {
-    let mut lines = String::with_capacity(text.len() + text.len() / 32 + 2);
+// Lines end in LF, and no control characters are left: they have no place in a text (RFC 2045, 2.7, 2.8 and 6.7). As good as every text
+// is so already; CR LF is made of it where it is encoded.
+fn clean(text: &str) -> Cow<'_, str> {
     if is_clean(text) {
-        let mut begin = 0;
-        for end in memchr::memchr_iter(b'\n', text.as_bytes()).chain((!text.is_empty() && !text.ends_with('\n')).then_some(text.len())) {
-            lines.extend([&text[begin..end], "\r\n"]);
-            begin = end + 1;
-        }
-        return lines;
+        return Cow::Borrowed(text);
     }
+    let mut lines = String::with_capacity(text.len() + 1);
     for line in text.split_terminator('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line);
         for piece in line.split('\r') {
-            match piece.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
-                true => lines.extend(piece.chars().filter(|c| *c == '\t' || !c.is_control())),
-                false => lines.push_str(piece),
-            }
-            lines.push_str("\r\n");
+            lines.extend(piece.chars().filter(|c| *c == '\t' || !c.is_control()));
+            lines.push('\n');
         }
     }
-    lines
+    Cow::Owned(lines)
 }
 
 // Without a branch in the loop: it goes over every byte of every mail, and so sixteen or more of them at once.

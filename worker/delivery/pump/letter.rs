@@ -87,7 +87,7 @@ impl Letters {
     pub async fn ready<'a>(&self, claimed: &'a Claimed) -> Result<Ready<'a>, LetterError> {
         let claimed = match claimed.subscriber_id {
             Some(_) => Cow::Borrowed(claimed),
-            None => Cow::Owned(self.of_test(claimed).await?),
+            None => Cow::Owned(Box::pin(self.of_test(claimed)).await?),
         };
         let shared = self.shared(&claimed).await?;
         Ok(Ready { claimed, shared })

@@ -155,7 +155,8 @@ impl Relay {
     /// Opens a session: connects, greets, encrypts and logs in as the URL says.
     pub async fn connect(&self) -> Result<Session, ConnectError> {
         match &self.kind {
-            Kind::Smtp(endpoint) => Ok(Session::Smtp(Box::new(SmtpSession::open(endpoint).await?))),
+            // Boxed, for it is large, and would make whoever connects now and then as large at all times.
+            Kind::Smtp(endpoint) => Ok(Session::Smtp(Box::new(Box::pin(SmtpSession::open(endpoint)).await?))),
             Kind::Directory(path) => Directory::open(path).await.map(Session::Directory),
             Kind::Memory(mails) => Ok(Session::Memory(mails.clone())),
         }

@@ -8,6 +8,7 @@
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::{
     fmt, io,
+    mem::MaybeUninit,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -103,8 +104,8 @@ fn make_utf8(mut bytes: &mut [u8]) {
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.replies.ready.is_empty() {
-            let mut bytes = [0; READ];
-            let mut read = ReadBuf::new(&mut bytes);
+            let mut bytes = [MaybeUninit::uninit(); READ];
+            let mut read = ReadBuf::uninit(&mut bytes);
             match &mut self.socket {
                 Socket::Plain(stream) => ready!(Pin::new(stream).poll_read(cx, &mut read))?,
                 Socket::Tls(stream) => ready!(Pin::new(stream).poll_read(cx, &mut read))?,

@@ -1,6 +1,9 @@
 //! What many mails share: versions of the templates, and the tips, broadcasts and topics that were made ready with them.
 //!
 //! Each is read and made ready once and kept, under the version that it was made with. Full, a shelf is emptied and filled anew.
+//!
+//! What asks the database is boxed: it is seldom needed, and its future is large and would be copied about for each mail (twenty kilobytes,
+//! ten times, a fifteenth of a worker's processor time).
 
 use super::{
     super::super::{
@@ -73,20 +76,20 @@ impl Letters {
         match (&claimed.template_version, claimed.edition_id) {
             (Some(version), _) => self.dress_of(version).await,
             (None, None) => self.dress_of(&self.newest_version()).await,
-            (None, Some(edition_id)) => {
-                let mut conn = self.setup.db.pool.acquire().await?;
-                let version = self.setup.templates.begin(&mut conn, edition_id, self.setup.clock.now()).await?;
-                drop(conn);
-                self.dress_of(&version).await
-            }
+            (None, Some(edition_id)) => self.dress_of(&Box::pin(self.begin(edition_id)).await?).await,
         }
+    }
+
+    async fn begin(&self, edition_id: i64) -> Result<String, LetterError> {
+        let mut conn = self.setup.db.pool.acquire().await?;
+        Ok(self.setup.templates.begin(&mut conn, edition_id, self.setup.clock.now()).await?)
     }
 
     async fn dress_of(&self, version: &str) -> Result<Arc<Dress>, LetterError> {
         if let Some(dress) = self.kept.dresses.get(version) {
             return Ok(dress);
         }
-        let templates = self.setup.templates.of_version(&self.setup.db.pool, version, self.setup.clock.now()).await?;
+        let templates = Box::pin(self.setup.templates.of_version(&self.setup.db.pool, version, self.setup.clock.now())).await?;
         let dress = Dress { templates, tips: Shelf::default(), broadcasts: Shelf::default() };
         Ok(self.kept.dresses.put(version.to_owned(), DRESSES, dress))
     }
@@ -95,7 +98,8 @@ impl Letters {
         if let Some(tip) = dress.tips.get(&revision) {
             return Ok(tip);
         }
-        let text = contents::tip(&mut *self.setup.db.pool.acquire().await?, revision).await?;
+        let read = async { contents::tip(&mut *self.setup.db.pool.acquire().await?, revision).await };
+        let text = Box::pin(read).await?;
         Ok(dress.tips.put(revision, KEPT, unharmed(|| Ok(dress.templates.ready_tip(&text)?))?))
     }
 
@@ -103,16 +107,18 @@ impl Letters {
         if let Some(broadcast) = claimed.edition_id.and_then(|edition_id| dress.broadcasts.get(&edition_id)) {
             return Ok(broadcast);
         }
-        let mut conn = self.setup.db.pool.acquire().await?;
-        let read = match claimed.edition_id {
-            Some(edition_id) => contents::broadcast(&mut conn, edition_id).await?,
-            None => contents::broadcast_of(&mut conn, frozen(claimed, "campaign").context("this delivery has no edition")?).await?,
-        };
-        drop(conn);
-        let ready = ready(dress, read)?;
+        let ready = ready(dress, Box::pin(self.read_broadcast(claimed)).await?)?;
         Ok(match claimed.edition_id {
             Some(edition_id) => dress.broadcasts.put(edition_id, KEPT, ready),
             None => Arc::new(ready),
+        })
+    }
+
+    async fn read_broadcast(&self, claimed: &Claimed) -> Result<contents::Broadcast, LetterError> {
+        let mut conn = self.setup.db.pool.acquire().await?;
+        Ok(match claimed.edition_id {
+            Some(edition_id) => contents::broadcast(&mut conn, edition_id).await?,
+            None => contents::broadcast_of(&mut conn, frozen(claimed, "campaign").context("this delivery has no edition")?).await?,
         })
     }
 
@@ -120,7 +126,8 @@ impl Letters {
         if let Some(topic) = self.kept.topics.get(&id) {
             return Ok(topic);
         }
-        let topic = contents::topic(&mut *self.setup.db.pool.acquire().await?, id).await?;
+        let read = async { contents::topic(&mut *self.setup.db.pool.acquire().await?, id).await };
+        let topic = Box::pin(read).await?;
         Ok(self.kept.topics.put(id, KEPT, topic))
     }
 }
