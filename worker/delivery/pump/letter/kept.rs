@@ -2,8 +2,8 @@
 //!
 //! Each is read and made ready once and kept, under the version that it was made with. Full, a shelf is emptied and filled anew.
 //!
-//! What asks the database is boxed: it is seldom needed, and its future is large and would be copied about for each mail (twenty kilobytes,
-//! ten times, a fifteenth of a worker's processor time).
+//! What asks the database is boxed: it is seldom needed, and its future is large. Kept in the futures around it, it was copied about with
+//! them, 200 kB for each mail.
 
 use super::{
     super::super::{
