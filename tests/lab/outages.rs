@@ -47,8 +47,8 @@ pub(crate) async fn killed(times: usize, recipients: usize) -> Outcome {
     let mut outcome = scene.outcome("F5", "Postgres: kill -9 and started again".to_owned(), times, times * CONNECTIONS).await;
     end_in_order(&mut worker).await;
     let said = worker.said();
-    let alarms = said.lines().filter(|line| line.contains("ERROR")).count();
-    outcome.claim(alarms == times, format!("{alarms} alarms for {times} outages"));
+    let alarms: Vec<&str> = said.lines().filter(|line| line.contains("ERROR")).collect();
+    outcome.claim(alarms.len() == times, format!("{} alarms for {times} outages: {alarms:#?}", alarms.len()));
     outcome.claim(left > 0, "it was over before the last");
     outcome.claim(slowest < BACK_WITHIN, format!("it went on after {slowest:?}"));
     outcome.remark = format!("went on within {:.1} s", slowest.as_secs_f64());

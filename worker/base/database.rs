@@ -109,6 +109,16 @@ pub async fn let_go_when_frozen(conn: &mut PgConnection, time: Duration) -> sqlx
     Ok(())
 }
 
+/// Whether a statement failed because the database cannot be reached, or is ending or just beginning (57P01 to 57P03), and not for what it
+/// asked.
+pub fn is_out_of_reach(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03")),
+        _ => false,
+    }
+}
+
 /// Brings the schema up to date, ours and the queue's; cheap when it is, safe from several processes at once.
 pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
     let mut conn = pool.acquire().await?;

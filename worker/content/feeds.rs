@@ -12,7 +12,10 @@ use super::{
     Article, ContentError, Found, Hints, Settings,
     store::{self as tips, ImportError, Imported},
 };
-use crate::base::fetch::{self, Bounds, FetchError, Fetched, Version, reach::Reach};
+use crate::base::{
+    database,
+    fetch::{self, Bounds, FetchError, Fetched, Version, reach::Reach},
+};
 use jiff::Timestamp;
 use quick_xml::{Reader, events::Event};
 use reqwest::Url;
@@ -217,15 +220,11 @@ pub async fn import(target: Target<'_>, found: Vec<Found>, series: Option<&str>,
         };
         items.push(match taken {
             // The database itself is out of reach: the others would wait for it one by one.
-            Err(NotTaken::Store(ImportError::Database(error))) if is_out_of_reach(&error) => return Err(error.into()),
+            Err(NotTaken::Store(ImportError::Database(error))) if database::is_out_of_reach(&error) => return Err(error.into()),
             taken => Item { name, taken },
         });
     }
     Ok(items)
-}
-
-fn is_out_of_reach(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }
 
 async fn take(target: Target<'_>, article: Article, source: &[u8], series: Option<&str>, now: Timestamp) -> Result<Taken, NotTaken> {

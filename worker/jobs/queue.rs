@@ -2,7 +2,10 @@
 //! another one is started under a new name.
 
 use super::App;
-use crate::base::wake::{Job, QUEUE};
+use crate::base::{
+    database,
+    wake::{Job, QUEUE},
+};
 use apalis::prelude::*;
 use apalis_postgres::{Config, PostgresStorage};
 use std::{sync::Arc, time::Duration};
@@ -50,9 +53,13 @@ async fn work(app: Arc<App>, name: &str) -> Result<(), BoxDynError> {
 // not done is found again by the next sweep, or by this job's own second wake-up.
 async fn handle(job: Job, app: Data<Arc<App>>) -> Result<(), BoxDynError> {
     let app = Arc::clone(&app);
-    let name = format!("{job:?}");
+    let (name, found_again) = (format!("{job:?}"), !insists(&job));
     match tokio::spawn(insist(app, job)).await {
         Ok(Ok(())) => {}
+        // Whoever speaks of outages says it, once.
+        Ok(Err(error)) if found_again && error.chain().filter_map(|cause| cause.downcast_ref()).any(database::is_out_of_reach) => {
+            tracing::warn!(job = name, error = format!("{error:#}"), "a job is done again when the database answers");
+        }
         Ok(Err(error)) => tracing::error!(job = name, error = format!("{error:#}"), "a job failed"),
         Err(panic) => tracing::error!(job = name, %panic, "a job panicked"),
     }
@@ -60,8 +67,12 @@ async fn handle(job: Job, app: Data<Arc<App>>) -> Result<(), BoxDynError> {
 }
 
 // What no sweep would find again is tried for a while: a refused address that is not suppressed is mailed next week.
+fn insists(job: &Job) -> bool {
+    matches!(job, Job::SuppressRefused { .. })
+}
+
 async fn insist(app: Arc<App>, job: Job) -> anyhow::Result<()> {
-    let insists = matches!(job, Job::SuppressRefused { .. });
+    let insists = insists(&job);
     let mut wait = Duration::from_millis(200);
     loop {
         match super::handle(&app, job.clone()).await {
