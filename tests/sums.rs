@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -24,6 +25,7 @@ use tidings::delivery::pump::letter::Letters;
 use tidings::delivery::relay::{Answer, Handed, MemoryBox};
 use tidings::delivery::reply::Phase;
 use tidings::people::stop::{self, Scope, Source};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::support::story::{Story, WEEKLY, memory};
@@ -73,7 +75,8 @@ async fn the_sums_hold_when_the_pump_itself_is_killed_again_and_again() {
     story.campaign(Late::Fire).await;
     let mut dice = story.app.dice("the pump");
     let mails = MemoryBox::default();
-    be_unreliable(&mails, story.app.dice("the relay"));
+    let death = Arc::new(Death::default());
+    be_unreliable(&mails, story.app.dice("the relay"), death.clone());
     let begun = Instant::now();
     let in_doubt = "SELECT count(*) FROM deliveries WHERE reason LIKE 'the worker ended before%'";
     for round in 0..60 {
@@ -86,7 +89,11 @@ async fn the_sums_hold_when_the_pump_itself_is_killed_again_and_again() {
         if round % 3 == 0 {
             story.run_edition().await;
         }
-        story.work_and_die(vec![memory(&mails, 4)], Duration::from_millis(dice.random_range(200..700))).await;
+        death.at.store(dice.random_range(1..60), Ordering::Relaxed);
+        let death = death.clone();
+        // Or within this time, in planning or a look at the mails, wherever it is then.
+        let soon = Duration::from_millis(dice.random_range(500..3_000));
+        story.work_until(vec![memory(&mails, 4)], async move { drop(tokio::time::timeout(soon, death.now.notified()).await) }).await;
         assert_sums(&story, &format!("round {round}")).await;
         // The lease of the dead runs out.
         story.tamper("UPDATE workers SET seen_at = seen_at - interval '1 day'").await;
@@ -105,10 +112,20 @@ async fn the_sums_hold_when_the_pump_itself_is_killed_again_and_again() {
     assert_eq!(ids.len(), all, "nothing is sent twice");
 }
 
-fn be_unreliable(mails: &MemoryBox, mut dice: ChaCha8Rng) {
+/// The pump dies in the middle of a hand-over, counted from the beginning of its life.
+#[derive(Default)]
+struct Death {
+    at: AtomicUsize,
+    now: Notify,
+}
+
+fn be_unreliable(mails: &MemoryBox, mut dice: ChaCha8Rng, death: Arc<Death>) {
     mails.answer_with(move |_: &Handed| {
         // A relay takes some time, so that several mails are under way at once when it fails.
         std::thread::sleep(Duration::from_millis(1));
+        if death.at.fetch_sub(1, Ordering::Relaxed) == 1 {
+            death.now.notify_one();
+        }
         match dice.random_range(0..20) {
             0 => Answer::Reply(Phase::Rcpt, "550 5.2.1 switched off".to_owned()),
             1 | 2 => Answer::Reply(Phase::Mail, "450 4.2.0 later".to_owned()),

@@ -204,9 +204,15 @@ impl Story {
         Arc::new(app.expect("settings that suffice"))
     }
 
-    /// Works for `time`, then dies: nothing is given back, no lease is ended, and what was under way stays where it was. What the
-    /// server had begun for it is over when this returns.
+    /// Works for `time`, then dies.
     pub(crate) async fn work_and_die(&self, outlets: Vec<Outlet>, time: Duration) {
+        // It lives so long.
+        self.work_until(outlets, async move { tokio::time::sleep(time).await }).await;
+    }
+
+    /// Works until `death`, or nothing is left to do: nothing is given back, no lease is ended, and what was under way stays where it was.
+    /// What the server had begun for it is over when this returns.
+    pub(crate) async fn work_until(&self, outlets: Vec<Outlet>, death: impl Future<Output = ()> + Send + 'static) {
         let (config, keyring, clock) = (self.app.config.clone(), self.app.keyring.clone(), self.app.clock.clone());
         let url = self.app.database_url().to_owned();
         let life = move || {
@@ -217,8 +223,11 @@ impl Story {
                 let app =
                     App::with_outlets(Arc::new(config), db, keyring, Arc::new(clock), [7; 32], outlets).expect("settings that suffice");
                 let (_stop, told) = watch::channel(false);
-                // Whether the time ran out or nothing was left to do: it ends with its runtime, as a process does with its last breath.
-                let _ = tokio::time::timeout(time, jobs::run_until_idle(Arc::new(app), told)).await;
+                // It ends with its runtime, as a process does with its last breath.
+                tokio::select! {
+                    _ = jobs::run_until_idle(Arc::new(app), told) => {}
+                    () = death => {}
+                }
             });
             runtime.shutdown_background();
         };
